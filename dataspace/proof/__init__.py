@@ -1,0 +1,1 @@
+"""The core of verification: what an auditor must trust; standard library and `cryptography` only."""

@@ -1,0 +1,230 @@
+"""The verification of a receipt in numbered steps, and the report of what was and what was not checked.
+
+ 1. the receipt is well formed and within its limits
+ 2. the pinned key of the log signed the checkpoint
+ 3. the record leads to the entry's leaf hash
+ 4. the leaf is at its index under the checkpoint's root
+ 5. the checkpoint extends (or is extended by) one the auditor remembers
+ 6. the anchored checkpoint is signed by the log and covers the entry
+ 7. the anchor itself holds that checkpoint
+
+A step whose evidence or checker is missing is reported as not checked, with
+the reason: silence would read as success.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol, TypeVar
+
+from dataspace.errors import Unavailable, VerificationError
+from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.merkle import leaf_hash, verify_consistency, verify_inclusion
+from dataspace.proof.note import Verifier
+from dataspace.proof.receipt import LIMIT, AnchorEvidence, Receipt
+
+STEPS: Final = (
+    "receipt",
+    "checkpoint signature",
+    "record",
+    "inclusion",
+    "remembered checkpoint",
+    "anchored checkpoint",
+    "anchor",
+)
+
+
+T = TypeVar("T")
+
+
+class Outcome(StrEnum):
+    """How a step ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not-checked"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a verification; `detail` says what was found, or why it was not checked."""
+
+    number: int
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every step in order, and the receipt when it could be read (trust it only if `ok`)."""
+
+    steps: tuple[Step, ...]
+    receipt: Receipt | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and the steps up to the inclusion passed."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0: the entry is proved; 1: evidence is wrong; 2: it could not be checked."""
+        outcomes = [step.outcome for step in self.steps]
+        if Outcome.FAILED in outcomes:
+            return 1
+        return 2 if Outcome.NOT_CHECKED in outcomes[:4] else 0
+
+    @property
+    def not_checked(self) -> tuple[Step, ...]:
+        """The steps nobody may count on."""
+        return tuple(step for step in self.steps if step.outcome is Outcome.NOT_CHECKED)
+
+
+class AnchorChecker(Protocol):
+    """Looks at an anchor outside of the log.
+
+    An implementation MUST get the anchored size and root from `checkpoint`,
+    which is verified, and everything about which chain to trust from its own
+    configuration, never from the evidence.
+    """
+
+    def check(self, evidence: AnchorEvidence, checkpoint: Checkpoint) -> str:
+        """Return what was found, as a sentence.
+
+        Raises:
+            VerificationError: the anchor does not hold the checkpoint.
+            Unavailable: it could not be asked.
+
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A checkpoint the auditor kept (a signed note), and the proof between it and the receipt's."""
+
+    checkpoint: str
+    consistency: tuple[bytes, ...] = ()
+
+
+def verify_receipt(
+    data: bytes, vkey: str, *, remembered: Remembered | None = None, anchor: AnchorChecker | None = None
+) -> Report:
+    """Verify the bytes of a receipt under the log's pinned key; whatever they hold, return a report.
+
+    `vkey` comes from the auditor's own configuration, never from the service.
+
+    Raises:
+        VerificationError: `vkey` itself is malformed.
+
+    """
+    run = _Run(data, Verifier.parse(vkey), remembered, anchor)
+    acts = (run.read, run.open, run.rebuild, run.include, run.compare, run.open_anchored, run.ask_anchor)
+    steps: list[Step] = []
+    for number, (name, act) in enumerate(zip(STEPS, acts, strict=True), start=1):
+        steps.append(Step(number, name, *_outcome(act)))
+    return Report(tuple(steps), run.receipt)
+
+
+def verify_growth(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> None:
+    """Check that the log of `old` grew into `new`, two heads whose signatures were checked.
+
+    Raises:
+        VerificationError: `new` is smaller (a rollback), or does not contain `old` (a fork).
+
+    """
+    if old.origin != new.origin:
+        raise VerificationError("the two checkpoints are of different logs")
+    if new.size < old.size:
+        raise VerificationError(f"rollback: the log shrank from {old.size} to {new.size} entries")
+    if old.size == new.size and old.root != new.root:
+        raise VerificationError(f"fork: two different roots at size {old.size}")
+    if old.size > 0:
+        verify_consistency(old.size, new.size, proof, old_root=old.root, new_root=new.root)
+
+
+class _NotChecked(Exception):  # noqa: N818 - not an error: the reason why a step did not run
+    pass
+
+
+def _outcome(act: Callable[[], str]) -> tuple[Outcome, str]:
+    try:
+        return Outcome.PASSED, act()
+    except VerificationError as error:
+        return Outcome.FAILED, str(error)
+    except (_NotChecked, Unavailable) as reason:
+        return Outcome.NOT_CHECKED, str(reason)
+
+
+class _Run:
+    """The state of one verification: what earlier steps established for later ones."""
+
+    def __init__(
+        self, data: bytes, verifier: Verifier, remembered: Remembered | None, anchor: AnchorChecker | None
+    ) -> None:
+        self.receipt: Receipt | None = None
+        self._data, self._verifier, self._remembered, self._checker = data, verifier, remembered, anchor
+        self._checkpoint: Checkpoint | None = None
+        self._anchored: Checkpoint | None = None
+        self._leaf: bytes | None = None
+
+    def read(self) -> str:
+        if len(self._data) > LIMIT:
+            raise _NotChecked(f"the receipt has more than {LIMIT} bytes and was not read")
+        self.receipt = Receipt.parse(self._data)
+        return f"entry {self.receipt.proof.index}, {len(self.receipt.record.fields)} fields"
+
+    def open(self) -> str:
+        note = _given(self.receipt, 1).proof.checkpoint
+        self._checkpoint = Checkpoint.open(note, self._verifier)
+        return f"size {self._checkpoint.size}, signed by {self._verifier.name}"
+
+    def rebuild(self) -> str:
+        self._leaf = leaf_hash(_given(self.receipt, 1).record.entry())
+        return f"leaf hash {self._leaf.hex()}; that the record tells the truth is not checked here"
+
+    def include(self) -> str:
+        proof, head, leaf = _given(self.receipt, 1).proof, _given(self._checkpoint, 2), _given(self._leaf, 3)
+        verify_inclusion(leaf, proof.index, head.size, proof.hashes, root=head.root)
+        return f"entry {proof.index} of {head.size}"
+
+    def compare(self) -> str:
+        if self._remembered is None:
+            raise _NotChecked("no remembered checkpoint was given: a rollback or a second log would not show")
+        head = _given(self._checkpoint, 2)
+        known = Checkpoint.open(self._remembered.checkpoint, self._verifier)
+        verify_growth(*_by_size(known, head), self._remembered.consistency)
+        return f"one log with the remembered checkpoint of size {known.size}"
+
+    def open_anchored(self) -> str:
+        evidence, head = _given(self.receipt, 1).anchor, _given(self._checkpoint, 2)
+        if evidence is None:
+            raise _NotChecked("the receipt holds no anchor evidence: when the entry was made is not proved")
+        anchored = Checkpoint.open(evidence.checkpoint, self._verifier)
+        if _given(self.receipt, 1).proof.index >= anchored.size:
+            raise VerificationError(
+                f"anchor: its checkpoint of size {anchored.size} does not cover the entry"
+            )
+        verify_growth(*_by_size(anchored, head), evidence.consistency)
+        self._anchored = anchored
+        return f"size {anchored.size}"
+
+    def ask_anchor(self) -> str:
+        evidence = _given(self.receipt, 1).anchor
+        if evidence is None:
+            raise _NotChecked("the receipt holds no anchor evidence")
+        anchored = _given(self._anchored, 6)
+        if self._checker is None:
+            raise _NotChecked(f"no checker for anchors of kind {evidence.kind!r} was given")
+        return self._checker.check(evidence, anchored)
+
+
+def _given(value: T | None, number: int) -> T:
+    if value is None:
+        raise _NotChecked(f"step {number} did not pass")
+    return value
+
+
+def _by_size(one: Checkpoint, other: Checkpoint) -> tuple[Checkpoint, Checkpoint]:
+    return (one, other) if one.size <= other.size else (other, one)
