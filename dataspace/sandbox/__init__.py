@@ -1,0 +1,18 @@
+"""Warm, killable worker processes for libraries that can crash, hang, or be led astray by their input.
+
+A worker is `python -m dataspace.sandbox`, never a fork of a threaded process.
+It confines itself before it imports its target: an address space of `memory`
+bytes, no core dumps, few files, death with its parent, no ptrace, an empty
+environment, one thread for each numeric library. Frames are a length of 8 bytes
+and MessagePack over a socket pair of its own; nothing is ever unpickled, and
+what a library prints goes to /dev/null, for it may hold cells of a dataset.
+
+`memory` counts address space, not resident pages: DuckDB 2.0 reserves 0.75 GB of
+it, pyarrow 26 0.34 GB, both together 1.05 GB, TenSEAL 0.14 GB (measured, one
+thread each), and a dataset comes on top. Below 1.1 GB DuckDB with pyarrow does
+not start; 2 GiB is a sensible least.
+"""
+
+from dataspace.sandbox.pool import Pool
+
+__all__ = ["Pool"]

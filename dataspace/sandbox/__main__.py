@@ -1,0 +1,98 @@
+"""A worker process: confine, import the target, serve requests until the parent goes.
+
+python -m dataspace.sandbox MODULE:CLASS MEMORY DESCRIPTOR PARENT
+"""
+
+import ctypes
+import importlib
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from dataspace.errors import DataSpaceError, NotFound
+from dataspace.sandbox import frames
+
+_FILES: Final = 64
+_PARENT_DEATH, _DUMPABLE, _NO_NEW_PRIVILEGES = 1, 4, 38  # prctl(2)
+_OUT_OF_MEMORY: Final = msgspec.msgpack.encode(["failed", "MemoryError"])  # made while there is memory
+
+
+def main(target: str, memory: str, descriptor: str, parent: str) -> None:
+    """Serve one parent; return when it is gone, or after a failure that spoils the process."""
+    _confine(int(memory), int(parent))
+    with socket.socket(fileno=int(descriptor)) as link:
+        try:
+            worker = _load(target)
+        except BaseException as error:  # noqa: BLE001 - the text stays here
+            return frames.send(link, _failed(error))
+        frames.send(link, msgspec.msgpack.encode(["done", None]))
+        while _serve(worker, link):
+            pass
+    return None
+
+
+def _confine(memory: int, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for limit, value in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, _FILES),
+    ):
+        resource.setrlimit(limit, (value, value))
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        for option, value in ((_PARENT_DEATH, signal.SIGKILL), (_DUMPABLE, 0), (_NO_NEW_PRIVILEGES, 1)):
+            if libc.prctl(option, int(value), 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "prctl")
+    # The parent may have died before the kernel was asked to tell.
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+def _serve(worker: Any, link: socket.socket) -> bool:
+    """Answer one request; return whether the process is fit for another."""
+    try:
+        request = frames.receive(link)
+    except EOFError:
+        return False
+    try:
+        reply = _reply(worker, *msgspec.msgpack.decode(request))
+    except BaseException as error:  # noqa: BLE001 - only its class may leave
+        frames.send(link, _failed(error))
+        return False
+    frames.send(link, reply)
+    return True
+
+
+def _reply(worker: Any, method: str, request: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.msgpack.encode(["done", _public(worker, method)(request)])
+    except DataSpaceError as error:
+        return msgspec.msgpack.encode(["refused", error.code, str(error), error.facts])
+
+
+def _public(worker: Any, method: str) -> Any:
+    found = None if method.startswith("_") else getattr(worker, method, None)
+    if not callable(found):
+        raise NotFound("the worker has no such method")
+    return found
+
+
+def _failed(error: BaseException) -> bytes:
+    if isinstance(error, MemoryError):
+        return _OUT_OF_MEMORY
+    return msgspec.msgpack.encode(["failed", type(error).__name__])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,133 @@
+"""The parent's side of one worker process."""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections import OrderedDict
+from typing import Any, Final
+
+import msgspec
+
+from dataspace import errors
+from dataspace.errors import DataSpaceError
+from dataspace.sandbox import frames
+
+START_SECONDS: Final = 60.0
+_AFFINITIES: Final = 64  # for how many affinities a worker is remembered
+
+BY_CODE: Final[dict[str, type[DataSpaceError]]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, DataSpaceError)
+}
+
+
+class Failed(Exception):  # noqa: N818 - a report, not an error of the tree
+    """The worker raised what is not of our tree; the text is the exception's class."""
+
+
+class Child:
+    """One worker process; used by one thread at a time, and started by one that outlives it."""
+
+    def __init__(self, target: str, memory: int) -> None:
+        self.calls = 0
+        self.claims = 0  # how many wait for this very child
+        self._greeted = False
+        self._served: OrderedDict[str, None] = OrderedDict()
+        self._link, theirs = socket.socketpair()
+        arguments = [target, str(memory), str(theirs.fileno()), str(os.getpid())]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "dataspace.sandbox", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd="/",
+                env=_environment(),
+                process_group=0,  # a Ctrl-C at the terminal is the parent's business
+            )
+
+    def greet(self) -> None:
+        """Wait until the target is imported.
+
+        Raises:
+            Failed, TimeoutError, EOFError, OSError: it is not going to be.
+
+        """
+        if not self._greeted:
+            self._reply(time.monotonic() + START_SECONDS)
+            self._greeted = True
+
+    def ask(self, frame: bytes, until: float) -> list[Any]:
+        """Return the reply to one request: ["done", value] or ["refused", code, message, facts].
+
+        Raises:
+            Failed: the method raised what is not of our tree.
+            TimeoutError: there was no reply by `until`, a time of `time.monotonic`.
+            EOFError, OSError: the process is gone.
+            ValueError: what came back is not a reply.
+
+        """
+        self.calls += 1
+        frames.send(self._link, frame, until)
+        return self._reply(until)
+
+    def fitness(self, affinity: str) -> tuple[bool, bool, int]:
+        """Return how well this idle child suits a request: the greatest is taken."""
+        return affinity in self._served, self._greeted or self._readable(), -len(self._served)
+
+    def remember(self, affinity: str) -> None:
+        """Note that requests of this affinity are at home here."""
+        if not affinity:
+            return
+        self._served[affinity] = None
+        self._served.move_to_end(affinity)
+        if len(self._served) > _AFFINITIES:
+            self._served.popitem(last=False)
+
+    def died(self) -> bool:
+        """Say whether this idle child is gone: it sends nothing unasked, so what can be read is the end."""
+        return self._greeted and self._readable()
+
+    def kill(self) -> None:
+        """End the process at once; `bury` must follow."""
+        self._process.kill()
+
+    def bury(self) -> None:
+        """Wait for the killed process, and free what it held of ours."""
+        self._process.wait()
+        self._link.close()
+
+    def _reply(self, until: float) -> list[Any]:
+        reply = msgspec.msgpack.decode(frames.receive(self._link, until))
+        match reply:
+            case ["done", _]:
+                return list(reply)
+            case ["refused", str(code), str(), dict()] if code in BY_CODE:
+                return list(reply)
+            case ["failed", str(kind)] if kind.isidentifier():
+                raise Failed(kind)
+        raise ValueError("not a reply")
+
+    def _readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        return bool(poll.poll(0))
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a worker: what Python needs to find itself and us, and no setting of ours."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return kept | threads | {
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),  # noqa: PTH100 - "" is the cwd
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve address space that RLIMIT_AS counts
+        "MALLOC_ARENA_MAX": "2",  # each further arena reserves 64 MB
+    }  # fmt: skip
