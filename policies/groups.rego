@@ -1,0 +1,28 @@
+# Minimum groups: how many distinct subjects an answer, and what it leaves out, must stand for. The reason names
+# the limit and never the number found: that number is the secret.
+package dataspace
+
+min_group := max([input.zone.min_group, input.offer.min_group])
+
+reasons contains {"code": "group-limit-below-zone", "asked": input.offer.min_group, "limit": input.zone.min_group} if {
+	act == "register"
+	input.offer.min_group < input.zone.min_group
+}
+
+reasons contains {"code": "group-too-small", "limit": min_group} if {
+	act == "query.after"
+	input.result.smallest_group < min_group
+}
+
+# Who is left out is a group too: all but one subject is an answer about that one.
+reasons contains {"code": "group-too-small", "limit": min_group} if {
+	act == "query.after"
+	input.result.complement > 0
+	input.result.complement < min_group
+}
+
+reasons contains {"code": "row-limit-passed", "limit": input.offer.row_limit} if {
+	act == "query.after"
+	input.query.form == "rows"
+	input.result.rows > input.offer.row_limit
+}

@@ -1,0 +1,31 @@
+package dataspace_test
+
+small := [{"code": "group-too-small", "limit": 12}]
+
+test_an_offer_does_not_go_below_its_zone if {
+	decided(register, {"offer": {"min_group": 10}}).allow
+	reasons(register, {"offer": {"min_group": 9}}) == [{"code": "group-limit-below-zone", "asked": 9, "limit": 10}]
+}
+
+test_the_larger_limit_holds if {
+	reasons(after, {"result": {"smallest_group": 11}}) == small
+	reasons(after, {"zone": {"min_group": 13}}) == [{"code": "group-too-small", "limit": 13}]
+}
+
+test_who_is_left_out_is_a_group_too if {
+	every left_out in [1, 11] { reasons(after, {"result": {"complement": left_out}}) == small }
+	every left_out in [0, 12] { decided(after, {"result": {"complement": left_out}}).allow }
+}
+
+test_the_reason_does_not_tell_how_small if {
+	reasons(after, {"result": {"smallest_group": 1, "complement": 1}}) == small
+}
+
+test_an_answer_that_stands_for_nobody_is_refused if {
+	reasons(after, {"result": {"rows": 0, "smallest_group": 0}}) == small
+}
+
+test_more_rows_than_offered_are_refused if {
+	reasons(after, {"result": {"rows": 20001}}) == [{"code": "row-limit-passed", "limit": 20000}]
+	decided(after, {"query": {"form": "aggregate"}, "result": {"rows": 20001}}).allow
+}
