@@ -1,0 +1,157 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from dataspace.table import Column, Method, Type
+from dataspace.zones.classify import Proposal, Sampled, classify, looks_like_identifier
+from dataspace.zones.grade import grade, joined
+from dataspace.zones.pack import load_packs
+
+PACKS = load_packs(Path(__file__).parents[2] / "zones")
+RESIDENT = "11010519491231002X"
+SURNAMES = "王李张刘陈杨黄赵吴周"
+
+
+def propose(
+    name: str, values: Sequence[str | None], kind: Type = Type.TEXT, zone: str = "government"
+) -> Proposal:
+    sampled = Sampled(name, kind, pa.array(values, pa.string()))
+    return classify([sampled], [name], PACKS[zone].fields)[0]
+
+
+def test_values_decide_without_a_name_and_say_why() -> None:
+    found = propose("c1", [RESIDENT] * 9 + ["110105194912310021"])
+    assert (found.column.category, found.confidence) == ("resident_id", 90)
+    assert found.evidence == "9 of 10 values pass the GB 11643 check of digit and birth date"
+
+
+def test_name_and_values_together_say_more_than_either() -> None:
+    both = propose("身份证号", [RESIDENT] * 10)
+    assert both.confidence > propose("c1", [RESIDENT] * 9 + ["x"]).confidence
+    assert both.evidence.endswith("; its name says so")
+    assert both.confidence < 100
+
+
+def test_a_name_that_its_values_contradict_is_still_proposed_with_doubt() -> None:
+    found = propose("手机号", ["unknown"] * 10)
+    assert found.column.category == "mobile"
+    assert found.confidence < 50
+
+
+def test_a_column_without_values_is_known_by_its_name() -> None:
+    assert propose("手机号", [None, None]).column.category == "mobile"
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("姓名", "person_name"),
+        ("xingming", "person_name"),
+        ("customerName", "person_name"),
+        ("full_name", "person_name"),
+        ("申请人身份证号", "resident_id"),
+        ("SFZH", "resident_id"),
+        ("homeAddress", "address"),
+        ("baseline", "general"),
+        ("bank_card_no", "bank_card"),
+        ("tel", "mobile"),
+        ("hotel", "general"),
+        ("name", "person_name"),
+        ("product name", "general"),
+    ],
+)
+def test_names_are_read_in_chinese_english_and_pinyin(name: str, category: str) -> None:
+    assert propose(name, [None]).column.category == category
+
+
+def test_many_people_repeated_are_still_people() -> None:
+    names = [f"{SURNAMES[number % 4]}伟" for number in range(500)]
+    assert propose("姓名", names).column.category == "person_name"
+    assert (
+        propose("c1", [f"{surname}{given}" for surname in SURNAMES for given in "伟芳娜敏静"]).column.category
+        == "person_name"
+    )
+
+
+def test_levels_of_schooling_are_not_people() -> None:
+    assert propose("c1", ["高中", "本科", "小学", "硕士"] * 100).column.category == "general"
+
+
+def test_free_text_is_suppressed() -> None:
+    found = propose(
+        "remark",
+        [f"the caller, number {number}, said that he lives near the station" for number in range(60)],
+    )
+    assert (found.column.category, found.column.method) == ("free_text", Method.SUPPRESS)
+
+
+def test_nearly_unique_values_that_nothing_explains_become_pseudonyms() -> None:
+    found = propose("ref", [f"R/{number:x}" for number in range(100)])
+    assert (found.column.category, found.column.method) == ("unknown_identifier", Method.PSEUDONYMIZE)
+
+
+def test_row_numbers_are_no_quantity() -> None:
+    found = propose("rownames", [str(number) for number in range(1, 100)], Type.INTEGER)
+    assert (found.column.category, found.column.type) == ("unknown_identifier", Type.TEXT)
+
+
+def test_a_general_number_is_aggregable_and_a_general_word_is_not() -> None:
+    assert propose("score", ["3", "1", "2"] * 30, Type.INTEGER).column.aggregable
+    assert not propose("colour", ["red", "blue"] * 30).column.aggregable
+
+
+def test_digits_that_are_no_number_become_text() -> None:
+    assert propose("手机号", ["13800001234", "13900004321"], Type.INTEGER).column.type is Type.TEXT
+
+
+def test_dates_are_generalized_as_far_as_their_form_allows() -> None:
+    iso = propose("出生日期", ["1990-01-31"] * 9, Type.DATE).column
+    compact = propose("出生日期", ["19900131"] * 9, Type.INTEGER).column
+    day_first = propose("出生日期", ["31/01/1990"] * 9).column
+    assert (iso.method, iso.parameters) == (Method.GENERALIZE, {"unit": "year"})
+    assert (compact.type, compact.method, compact.parameters) == (Type.TEXT, Method.GENERALIZE, {"first": 4})
+    assert day_first.method is Method.SUPPRESS
+
+
+def test_the_best_filled_identifier_is_the_subject() -> None:
+    columns = [
+        Sampled("病历号", Type.TEXT, pa.array(["M1", "M2", "M1", "M3"])),
+        Sampled("身份证号", Type.TEXT, pa.array([RESIDENT, None, None, None], pa.string())),
+        Sampled("性别", Type.TEXT, pa.array(["男", "女", "男", "女"])),
+    ]
+    proposals = classify(columns, ["mrn", "id", "sex"], PACKS["healthcare"].fields)
+    assert [proposal.column.subject for proposal in proposals] == [True, False, False]
+    assert [proposal.column.name for proposal in proposals] == ["mrn", "id", "sex"]
+
+
+@pytest.mark.parametrize("zone", PACKS)
+def test_no_zone_lets_an_identity_number_leave_as_it_is(zone: str) -> None:
+    for name, value in (("身份证号", RESIDENT), ("手机号", "13800001234"), ("银行卡号", "6200000000000005")):
+        found = propose(name, [value] * 10, zone=zone).column
+        assert found.method in (Method.PSEUDONYMIZE, Method.MASK, Method.SUPPRESS)
+        assert found.level >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("id", True),
+        ("customerID", True),
+        ("order_no", True),
+        ("编号", True),
+        ("paid", False),
+        ("number_of_visits", False),
+        ("amount", False),
+    ],
+)
+def test_identifiers_are_told_by_their_names(name: str, expected: bool) -> None:
+    assert looks_like_identifier(name) is expected
+
+
+def test_the_highest_level_wins() -> None:
+    columns = [Column("a", Type.TEXT, level=2), Column("b", Type.TEXT, level=4)]
+    assert grade(columns) == 4
+    assert joined([3, 1]) == 3
+    assert grade([]) == 1
