@@ -1,0 +1,67 @@
+"""Every kind of entry and its fields: the one table, which the ledger refuses to leave.
+
+The names are permanent: what an entry of today means must be readable for as
+long as the log is. A new need is a new kind, or a new name beside the old.
+`README.md` in this folder says what each field holds; a test compares the two.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from dataspace.errors import Malformed
+
+ADDED: Final = ("kind", "time")  # by the log, to every entry
+
+_DECISION: Final = ("policy", "input")
+
+KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "log.created": ("origin", "vkey"),
+        "policy.adopted": ("digest", "revision"),
+        "participant.admitted": ("participant", "roles", "by"),
+        "participant.changed": ("participant", "roles", "status", "by"),
+        "dataset.registered": (
+            *("dataset", "version", "zone", "provider", "source_sha256", "payload_sha256", "rows"),
+            *("schema_sha256", "level", "offer", "offer_sha256", "price", *_DECISION),
+        ),
+        "dataset.withdrawn": ("dataset", "versions", "by", *_DECISION),
+        "negotiation.changed": ("negotiation", "offer", "consumer", "state", "by"),
+        "negotiation.refused": ("offer", "consumer", "reasons", *_DECISION),
+        "agreement.concluded": (
+            *("agreement", "negotiation", "offer", "dataset", "versions", "provider", "consumer", "purpose"),
+            *("forms", "units", "epsilon", "price", "expires", "agreement_sha256", *_DECISION),
+        ),
+        "agreement.terminated": ("agreement", "by", "reason"),
+        "cube.granted": (
+            *("cube", "dataset", "version", "agreement", "spec_sha256", "cells_sha256"),
+            *(*_DECISION, "units", "epsilon", "price"),
+        ),
+        "query.answered": (
+            *("agreement", "dataset", "version", "form", "query_sha256", "answer_sha256"),
+            *(*_DECISION, "units", "epsilon", "price"),
+        ),
+        "query.refused": (
+            *("agreement", "dataset", "form", "query_sha256", "reasons"),
+            *(*_DECISION, "units", "epsilon"),
+        ),
+        "entry.erased": ("entry", "basis"),
+    }
+)
+
+_NAMES: Final = {kind: frozenset(names) for kind, names in KINDS.items()}
+
+
+def check_fields(kind: str, fields: Mapping[str, Any]) -> None:
+    """Let pass exactly the fields of a kind.
+
+    Raises:
+        Malformed: the kind is unknown, or a field is missing or is not one of its own.
+
+    """
+    names = _NAMES.get(kind)
+    if names is None:
+        raise Malformed(f"entry of unknown kind {kind!r}")
+    if fields.keys() != names:
+        missing, unknown = sorted(names - fields.keys()), sorted(fields.keys() - names)
+        raise Malformed(f"entry {kind}: missing fields {missing}, unknown fields {unknown}")
