@@ -1,0 +1,1 @@
+"""The journey of becoming and being a participant."""

@@ -1,0 +1,1 @@
+"""Who: participants, their roles, and the credentials they show."""

@@ -1,0 +1,165 @@
+"""Credentials: who holds this token, this cookie, this password.
+
+Every way in answers with one `Caller` or one error, `Unauthenticated`, that is
+the same for an unknown name, a wrong secret, a revoked token and a suspended
+participant: who asks learns nothing but "no".
+"""
+
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlmodel import Session, col, delete, select
+
+from dataspace.errors import Refused, TooMany, Unauthenticated
+from dataspace.participants.models import Credential, Participant, PortalSession, Role, Status
+
+SESSION_LIFETIME = timedelta(hours=8)
+
+# Argon2id with the library's defaults takes 64 MiB and 0.15 s: two at once keep a login storm bounded.
+_HASHER = PasswordHasher()
+_SLOTS = threading.BoundedSemaphore(2)
+_SLOT_SECONDS = 3.0
+# An unknown name costs what a known one does; the password behind this hash is random and forgotten.
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A participant that showed a valid credential; roles are as of this request."""
+
+    id: str
+    roles: frozenset[Role]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the policy is told of the caller."""
+        return {"id": self.id, "roles": sorted(self.roles), "status": Status.ACTIVE}
+
+
+def digest(secret: str) -> str:
+    """Return the SHA-256 under which a token or cookie is stored, in hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_token() -> str:
+    """Return a fresh bearer token: 256 random bits behind a prefix that secret scanners can find."""
+    return "dsp_" + secrets.token_urlsafe(32)
+
+
+def hash_password(password: str) -> str:
+    """Return the Argon2id hash of a password.
+
+    Raises:
+        TooMany: every slot for hashing stayed taken for three seconds.
+
+    """
+    with _Slot():
+        return _HASHER.hash(password)
+
+
+def caller_of_token(session: Session, token: str) -> Caller:
+    """Return who holds `token`.
+
+    Raises:
+        Unauthenticated: unknown or revoked, or its holder is suspended.
+
+    """
+    query = (
+        select(Participant)
+        .join(Credential, col(Credential.participant) == Participant.id)
+        .where(Credential.token_sha256 == digest(token), col(Credential.revoked).is_(None))
+    )
+    return _active(session.exec(query).first(), "the token is unknown, revoked, or its holder is suspended")
+
+
+def caller_of_cookie(session: Session, cookie: str, now: datetime) -> Caller:
+    """Return who logged in with `cookie`.
+
+    Raises:
+        Unauthenticated: unknown, logged out or expired, or its holder is suspended.
+
+    """
+    query = (
+        select(Participant, PortalSession)
+        .join(PortalSession, col(PortalSession.participant) == Participant.id)
+        .where(PortalSession.cookie_sha256 == digest(cookie))
+    )
+    found = session.exec(query).first()
+    alive = found is not None and found[1].expires > now
+    return _active(found[0] if found and alive else None, "the session has ended: log in again")
+
+
+def caller_of_password(session: Session, login: str, password: str) -> Caller:
+    """Return who logs in; takes as long for an unknown name as for a known one.
+
+    Raises:
+        Unauthenticated: the name is unknown, the password wrong, or the participant suspended.
+        TooMany: too many are logging in at once.
+
+    """
+    participant = session.exec(select(Participant).where(Participant.login == login)).first()
+    stored = participant.password_hash if participant else None
+    if not _verify(stored or _NOBODY, password) or stored is None:
+        raise Unauthenticated("the name or the password is wrong")
+    return _active(participant, "the name or the password is wrong")
+
+
+def open_session(session: Session, caller: Caller, now: datetime) -> str:
+    """Store a new portal session; return its cookie, which nobody can read again."""
+    cookie = secrets.token_urlsafe(32)
+    session.add(
+        PortalSession(
+            cookie_sha256=digest(cookie), participant=caller.id, created=now, expires=now + SESSION_LIFETIME
+        )
+    )
+    session.exec(delete(PortalSession).where(col(PortalSession.expires) < now))
+    return cookie
+
+
+def close_session(session: Session, cookie: str) -> None:
+    """Forget a portal session; a second time does nothing."""
+    session.exec(delete(PortalSession).where(col(PortalSession.cookie_sha256) == digest(cookie)))
+
+
+def close_sessions_of(session: Session, participant: str) -> None:
+    """End every portal session of a participant: its rights have changed."""
+    session.exec(delete(PortalSession).where(col(PortalSession.participant) == participant))
+
+
+def require(caller: Caller, *roles: Role) -> None:
+    """Let a caller pass who has one of `roles`.
+
+    Raises:
+        Refused: it has none of them.
+
+    """
+    if not caller.roles & set(roles):
+        raise Refused(f"this needs the role {' or '.join(roles)}", needed=sorted(roles))
+
+
+def _active(participant: Participant | None, refusal: str) -> Caller:
+    if participant is None or participant.status != Status.ACTIVE:
+        raise Unauthenticated(refusal)
+    return Caller(participant.id, participant.role_set)
+
+
+def _verify(stored: str, password: str) -> bool:
+    with _Slot():
+        try:
+            return _HASHER.verify(stored, password)
+        except (Argon2Error, InvalidHashError):
+            return False
+
+
+class _Slot:
+    def __enter__(self) -> None:
+        if not _SLOTS.acquire(timeout=_SLOT_SECONDS):
+            raise TooMany("too many logins at once: try again in a few seconds", retry_after=5)
+
+    def __exit__(self, *_: object) -> None:
+        _SLOTS.release()

@@ -1,0 +1,62 @@
+"""What is stored of participants: the organisation, its tokens (hashed), its portal sessions (hashed)."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field, SQLModel
+
+from dataspace.moment import Moment
+
+
+class Role(StrEnum):
+    """What a participant may be in this space; one may be several."""
+
+    PROVIDER = "provider"
+    CONSUMER = "consumer"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+
+
+class Status(StrEnum):
+    """A suspended participant's credentials stop working at once."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class Participant(SQLModel, table=True):
+    """An organisation; `roles` is a comma-separated, sorted list."""
+
+    id: str = Field(primary_key=True)
+    name: str
+    login: str = Field(unique=True)
+    password_hash: str | None = None
+    roles: str
+    status: str = Status.ACTIVE
+    created: datetime = Field(sa_type=Moment)
+
+    @property
+    def role_set(self) -> frozenset[Role]:
+        """The roles as a set."""
+        return frozenset(Role(role) for role in self.roles.split(",") if role)
+
+
+class Credential(SQLModel, table=True):
+    """A bearer token, of which only the SHA-256 is kept: the token itself has 256 random bits."""
+
+    id: str = Field(primary_key=True)
+    participant: str = Field(foreign_key="participant.id", index=True)
+    token_sha256: str = Field(unique=True)
+    created: datetime = Field(sa_type=Moment)
+    revoked: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class PortalSession(SQLModel, table=True):
+    """A login to the portal; only the hash of the cookie is kept."""
+
+    __tablename__ = "portal_session"
+
+    cookie_sha256: str = Field(primary_key=True)
+    participant: str = Field(foreign_key="participant.id", index=True)
+    created: datetime = Field(sa_type=Moment)
+    expires: datetime = Field(sa_type=Moment)
