@@ -1,0 +1,44 @@
+"""The first rows as their provider uploaded them and as a consumer would see them, side by side."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from dataspace.errors import Unprocessable
+from dataspace.privacy.desensitize import expression
+from dataspace.table import Column
+
+# Nothing spills to a disk; once the rows are in, nothing else is read.
+_CONFIG: dict[str, Any] = {"threads": 1, "temp_directory": ""}
+_CLOSE = "SET enable_external_access = false; SET lock_configuration = true"
+
+
+def original(rows: pa.Table) -> list[list[str | None]]:
+    """Return the rows as texts, null as None."""
+    return [list(row.values()) for row in rows.to_pylist()]
+
+
+def desensitized(rows: pa.Table, columns: Sequence[Column]) -> list[list[str | None]]:
+    """Return typed rows as they may leave, as texts; pseudonyms are under a key that is drawn and forgotten.
+
+    Raises:
+        Unprocessable: DuckDB fails on them.
+
+    """
+    key = os.urandom(32)
+    shown = ", ".join(f"CAST({expression(column, key)} AS VARCHAR)" for column in columns)
+    # No column can have the name `#`.
+    numbered = 'CREATE TABLE uploaded AS SELECT row_number() OVER () AS "#", * FROM given'
+    with duckdb.connect(":memory:", config=_CONFIG) as connection:
+        connection.register("given", rows)
+        try:
+            connection.execute(numbered)
+            connection.execute(_CLOSE)
+            found = connection.execute(f'SELECT {shown} FROM uploaded ORDER BY "#"').fetchall()
+        except duckdb.Error:
+            # `from None`: its text may hold cells.
+            raise Unprocessable("the preview of desensitized rows cannot be computed") from None
+    return [list(row) for row in found]

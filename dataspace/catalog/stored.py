@@ -1,0 +1,51 @@
+"""Look-ups of what is stored of datasets, each of the caller's own."""
+
+from sqlmodel import Session, col, select
+
+from dataspace.catalog.models import Dataset, DatasetVersion, Offer, Upload
+from dataspace.catalog.terms import Registered
+from dataspace.errors import NotFound
+from dataspace.participants.access import Caller
+
+
+def registered_before(session: Session, caller: Caller, found: Upload, dataset: str) -> Registered | None:
+    """Return the version that holds the same bytes, of `dataset` or, if it is empty, of any of the caller's."""
+    query = (
+        select(DatasetVersion, Dataset)
+        .join(Dataset, col(Dataset.id) == DatasetVersion.dataset)
+        .where(
+            DatasetVersion.source_sha256 == found.source_sha256,
+            Dataset.provider == caller.id,
+            Dataset.zone == found.zone,
+            col(Dataset.withdrawn).is_(None),
+        )
+    )
+    if dataset:
+        query = query.where(Dataset.id == dataset)
+    known = session.exec(query).first()
+    if known is None:
+        return None
+    offer = session.exec(select(Offer.id).where(Offer.dataset == known[1].id)).first() or ""
+    return Registered(known[1].id, known[0].version, offer, known[0].entry, new=False)
+
+
+def next_version(session: Session, dataset: str) -> int:
+    """Return the number of a dataset's next version; the first is 1."""
+    versions = session.exec(select(DatasetVersion.version).where(DatasetVersion.dataset == dataset)).all()
+    return max(versions, default=0) + 1
+
+
+def upload_of(session: Session, caller: Caller, upload: str) -> Upload:
+    """Return an upload of the caller's; NotFound when it is not."""
+    found = session.get(Upload, upload)
+    if found is None or found.provider != caller.id:
+        raise NotFound("there is no such upload")
+    return found
+
+
+def owned_dataset(session: Session, caller: Caller, dataset: str) -> Dataset:
+    """Return a dataset of the caller's; NotFound when it is not."""
+    found = session.get(Dataset, dataset)
+    if found is None or found.provider != caller.id:
+        raise NotFound("there is no such dataset")
+    return found

@@ -1,0 +1,139 @@
+"""Uploads: a file arrives sealed, is read in a child process, and waits for its provider's word.
+
+Plaintext never lies on disk: the upload is sealed while it arrives, under a key
+that only this process holds, and the child that reads it writes the payload
+sealed under its data key.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, delete, select
+
+from dataspace.catalog.intake import display_name
+from dataspace.catalog.models import Upload
+from dataspace.catalog.staging import Staging
+from dataspace.catalog.stored import upload_of
+from dataspace.errors import TooLarge
+from dataspace.keys import fresh_key
+from dataspace.participants.access import Caller, require
+from dataspace.participants.models import Role
+from dataspace.sandbox import Pool
+from dataspace.space import Space, mint
+from dataspace.zones.pack import Pack
+
+LIFETIME = timedelta(days=1)
+
+
+class Uploads:
+    """The acts on files that are not registered yet; `intake` is the pool that reads them."""
+
+    def __init__(self, space: Space, intake: Pool) -> None:
+        self._space = space
+        self._intake = intake
+
+    def stage(self, caller: Caller, zone: str) -> Staging:
+        """Return where the bytes of an upload go.
+
+        Raises:
+            Refused: the caller is no provider.
+            NotFound: there is no such zone here.
+
+        """
+        require(caller, Role.PROVIDER)
+        self._space.pack(zone)
+        return Staging(self._folder("staging"), self._space.settings.upload_limit)
+
+    def read(self, caller: Caller, zone: str, filename: str, staging: Staging) -> Upload:
+        """Read a staged file in a child process; keep the payload, sealed, until its provider confirms.
+
+        Raises:
+            Unprocessable: the file cannot be taken; `facts` name the first bad lines.
+            Unsupported: it is no table of text.
+            TooCostly: it needs more time or memory than a worker has.
+
+        """
+        pack, upload = self._space.pack(zone), mint("up")
+        key, target = fresh_key(), self._folder("payloads") / f"{upload}.sealed"
+        try:
+            found = self._intake.call(
+                "read",
+                {
+                    **staging.source(),
+                    "target": str(target),
+                    "target_key": key,
+                    "target_context": upload.encode(),
+                    "pack": pack.rules(),
+                },
+            )
+            self._check_size(found)
+            kept = self._upload(caller, pack, upload, key, found)
+            kept.filename = display_name(filename)
+            return self._space.database.commit(lambda session: _added(session, kept))
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        finally:
+            staging.discard()
+
+    def upload(self, caller: Caller, upload: str) -> Upload:
+        """Return an upload that waits for its provider's word; NotFound when it is another's."""
+        with self._space.database.reading() as session:
+            return upload_of(session, caller, upload)
+
+    def discard(self, caller: Caller, upload: str) -> None:
+        """Forget an upload that was not confirmed."""
+        self._space.database.commit(lambda session: session.delete(upload_of(session, caller, upload)))
+        self._forget_payload(upload)
+
+    def expire(self) -> int:
+        """Forget uploads that nobody confirmed in a day; return how many."""
+
+        def act(session: Session) -> list[str]:
+            old = session.exec(select(Upload.id).where(Upload.created < self._space.clock() - LIFETIME)).all()
+            session.exec(delete(Upload).where(col(Upload.id).in_(old)))
+            return list(old)
+
+        expired = self._space.database.commit(act)
+        for upload in expired:
+            self._forget_payload(upload)
+        return len(expired)
+
+    def _folder(self, name: str) -> Path:
+        folder = self._space.settings.home / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def _forget_payload(self, upload: str) -> None:
+        (self._folder("payloads") / f"{upload}.sealed").unlink(missing_ok=True)
+
+    def _check_size(self, found: Mapping[str, Any]) -> None:
+        # Loaded as a table it takes about three times its text; a worker must hold it beside its own work.
+        limit = self._space.settings.worker_memory // 4
+        if found["bytes"] > limit:
+            raise TooLarge(
+                f"the dataset has {found['bytes']} bytes, want at most {limit} for a query worker",
+                limit=limit,
+            )
+
+    def _upload(self, caller: Caller, pack: Pack, upload: str, key: bytes, found: dict[str, Any]) -> Upload:
+        return Upload(
+            id=upload,
+            provider=caller.id,
+            zone=pack.name,
+            filename="",
+            source_sha256=found["source_sha256"],
+            payload_sha256=found["payload_sha256"],
+            rows=found["rows"],
+            size=found["bytes"],
+            proposal=found,
+            key=self._space.keys.secret(f"zone/{pack.name}").wrap(key, upload.encode()),
+            created=self._space.clock(),
+        )
+
+
+def _added(session: Session, upload: Upload) -> Upload:
+    session.add(upload)
+    return upload
