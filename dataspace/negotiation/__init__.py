@@ -1,0 +1,1 @@
+"""The journey from an offer to an agreement (DSP 2025-1, contract negotiation)."""

@@ -1,0 +1,294 @@
+"""Negotiation: from a request on an offer to an agreement, by the state table of DSP.
+
+Both sides are participants of this space. An automatic offer is agreed to and
+finalized by the service in the provider's name, if the policy allows it; any
+other waits for the provider.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlmodel import Session, select
+
+from dataspace.catalog.models import Dataset, DatasetVersion, Form, Offer
+from dataspace.errors import Conflict, Unprocessable
+from dataspace.keys import fresh_key
+from dataspace.negotiation.look import Dealings
+from dataspace.negotiation.models import Agreement, Negotiation
+from dataspace.negotiation.parties import agreement_of, negotiation_of, offered_dataset, side_of
+from dataspace.negotiation.states import Message, Side, State, after
+from dataspace.negotiation.terms import Terms, offer_facts, terms_of
+from dataspace.participants.access import Caller
+from dataspace.policy import Decision
+from dataspace.policy.models import PolicyInput
+from dataspace.proof.canonical import canonical
+from dataspace.space import ensure, mint, proof_of, remember
+
+
+class Negotiator(Dealings):
+    """The acts of a negotiation; each is one transaction with its entry."""
+
+    def request(
+        self, caller: Caller, offer: str, purpose: str, forms: Sequence[Form] = (), units: int | None = None
+    ) -> Negotiation:
+        """Ask for an agreement on an offer: all its forms and units, unless less is asked for.
+
+        Raises:
+            NotFound: there is no such offer, or its dataset is withdrawn.
+            PolicyDenied: the policy denies it; the denial is an entry.
+            Unprocessable: more units than the offer has, or none.
+
+        """
+        with self._space.database.reading() as session:
+            offered, dataset = offered_dataset(session, offer)
+        terms = terms_of(offered, purpose, forms, units)
+        decision, asked = self._decide(caller, offered, dataset, terms)
+        if not decision.allow:
+            self._refuse(caller, offered, decision, asked)
+        return self._space.database.commit(
+            lambda session: self._request(session, caller, offer, terms, asked)
+        )
+
+    def offer(self, caller: Caller, negotiation: str, units: int, price: int) -> Negotiation:
+        """Answer a request, as the provider, with other terms."""
+        if units < 1 or price < 0:
+            raise Unprocessable("an offer has at least one unit and a price of zero or more")
+
+        def act(session: Session) -> Negotiation:
+            found = negotiation_of(session, caller, negotiation)
+            found.terms = {**found.terms, "units": units, "price": price}
+            return self._advance(session, found, Message.OFFER, caller)
+
+        return self._space.database.commit(act)
+
+    def accept(self, caller: Caller, negotiation: str) -> Negotiation:
+        """Accept, as the consumer, the terms the provider offered."""
+        return self._plain(caller, negotiation, Message.ACCEPT)
+
+    def agree(self, caller: Caller, negotiation: str) -> Negotiation:
+        """Agree, as the provider: the agreement is made, and is an entry.
+
+        Raises:
+            NotFound: the negotiation is not the caller's, or the dataset was withdrawn.
+            IllegalTransition: it does not stand where it can be agreed to.
+
+        """
+
+        def act(session: Session) -> Negotiation:
+            found = negotiation_of(session, caller, negotiation)
+            entered = after(State(found.state), Message.AGREE, side_of(found, caller))
+            return self._agree(session, found, entered, caller.id)
+
+        return self._space.database.commit(act)
+
+    def verify(self, caller: Caller, negotiation: str) -> Negotiation:
+        """Verify the agreement, as the consumer; an automatic offer is then finalized at once."""
+
+        def act(session: Session) -> Negotiation:
+            found = self._advance(
+                session, negotiation_of(session, caller, negotiation), Message.VERIFY, caller
+            )
+            offered, _ = offered_dataset(session, found.offer)
+            return self._finalize(session, found, found.provider) if offered.automatic else found
+
+        return self._space.database.commit(act)
+
+    def finalize(self, caller: Caller, negotiation: str) -> Negotiation:
+        """Finalize the agreement, as the provider: queries may begin."""
+
+        def act(session: Session) -> Negotiation:
+            found = negotiation_of(session, caller, negotiation)
+            after(State(found.state), Message.FINALIZE, side_of(found, caller))
+            return self._finalize(session, found, caller.id)
+
+        return self._space.database.commit(act)
+
+    def terminate(self, caller: Caller, negotiation: str) -> Negotiation:
+        """End a negotiation that is not finalized, from either side."""
+
+        def act(session: Session) -> Negotiation:
+            found = self._advance(
+                session, negotiation_of(session, caller, negotiation), Message.TERMINATE, caller
+            )
+            if found.agreement:
+                agreement_of(session, caller, found.agreement).state = State.TERMINATED
+            return found
+
+        return self._space.database.commit(act)
+
+    def end(self, caller: Caller, agreement: str) -> Agreement:
+        """End a finalized agreement, from either side: no query is answered under it any more.
+
+        Raises:
+            Conflict: it is not in force.
+
+        """
+
+        def act(session: Session) -> Agreement:
+            found = agreement_of(session, caller, agreement)
+            if found.state != State.FINALIZED:
+                raise Conflict(f"the agreement is {found.state}, want {State.FINALIZED}")
+            found.state = State.TERMINATED
+            session.add(found)
+            self._space.log.append(
+                session, "agreement.terminated", agreement=found.id, by=caller.id, reason="ended by a party"
+            )
+            return found
+
+        return self._space.database.commit(act)
+
+    def _decide(
+        self, caller: Caller, offered: Offer, dataset: Dataset, terms: Terms
+    ) -> tuple[Decision, PolicyInput]:
+        pack = self._space.pack(dataset.zone)
+        return self._space.decide(
+            "negotiate",
+            participant=caller.facts(),
+            zone=pack.facts(),
+            offer=offer_facts(offered),
+            dataset={
+                "id": dataset.id,
+                "provider": dataset.provider,
+                "withdrawn": dataset.withdrawn is not None,
+            },
+            agreement={"purpose": terms.purpose, "forms": list(terms.forms)},
+        )
+
+    def _refuse(self, caller: Caller, offered: Offer, decision: Decision, asked: PolicyInput) -> None:
+        def act(session: Session) -> None:
+            remember(session, asked)
+            self._space.log.append(
+                session,
+                "negotiation.refused",
+                offer=offered.id,
+                consumer=caller.id,
+                reasons=[reason.code for reason in decision.reasons],
+                **proof_of(decision),
+            )
+
+        self._space.database.commit(act)
+        # Raised only now: the refusal is a fact of the ledger and must commit.
+        ensure(decision)
+
+    def _request(
+        self, session: Session, caller: Caller, offer: str, terms: Terms, asked: PolicyInput
+    ) -> Negotiation:
+        offered, dataset = offered_dataset(session, offer)
+        remember(session, asked)
+        now = self._space.clock()
+        found = Negotiation(
+            id=mint("ng"),
+            offer=offer,
+            dataset=dataset.id,
+            provider=dataset.provider,
+            consumer=caller.id,
+            state=after(None, Message.REQUEST, Side.CONSUMER),
+            terms={**terms.to_json(), "input": asked.digest},
+            created=now,
+            updated=now,
+        )
+        session.add(found)
+        session.flush()
+        self._record(session, found, caller.id)
+        if offered.automatic:
+            return self._agree(
+                session, found, after(State.REQUESTED, Message.AGREE, Side.PROVIDER), dataset.provider
+            )
+        return found
+
+    def _plain(self, caller: Caller, negotiation: str, message: Message) -> Negotiation:
+        return self._space.database.commit(
+            lambda session: self._advance(
+                session, negotiation_of(session, caller, negotiation), message, caller
+            )
+        )
+
+    def _advance(self, session: Session, found: Negotiation, message: Message, caller: Caller) -> Negotiation:
+        return self._enter(
+            session, found, after(State(found.state), message, side_of(found, caller)), caller.id
+        )
+
+    def _enter(self, session: Session, found: Negotiation, entered: State, by: str) -> Negotiation:
+        found.state = entered
+        found.updated = self._space.clock()
+        session.add(found)
+        self._record(session, found, by)
+        return found
+
+    def _record(self, session: Session, found: Negotiation, by: str) -> None:
+        self._space.log.append(
+            session,
+            "negotiation.changed",
+            negotiation=found.id,
+            offer=found.offer,
+            consumer=found.consumer,
+            state=found.state,
+            by=by,
+        )
+
+    def _agree(self, session: Session, found: Negotiation, entered: State, by: str) -> Negotiation:
+        offered, dataset = offered_dataset(session, found.offer)
+        versions = session.exec(
+            select(DatasetVersion.version).where(DatasetVersion.dataset == dataset.id)
+        ).all()
+        found.agreement = self._conclude(session, found, offered, dataset, sorted(versions)).id
+        return self._enter(session, found, entered, by)
+
+    def _conclude(
+        self, session: Session, found: Negotiation, offered: Offer, dataset: Dataset, versions: list[int]
+    ) -> Agreement:
+        now, terms, identifier = self._space.clock(), found.terms, mint("ag")
+        expires = min(offered.expires, now + timedelta(days=offered.days))
+        digest = hashlib.sha256(
+            canonical({"id": identifier, "offer": offered.id, "terms": terms})
+        ).hexdigest()
+        entry = self._space.log.append(
+            session,
+            "agreement.concluded",
+            agreement=identifier,
+            negotiation=found.id,
+            offer=offered.id,
+            dataset=dataset.id,
+            versions=versions,
+            provider=found.provider,
+            consumer=found.consumer,
+            purpose=terms["purpose"],
+            forms=terms["forms"],
+            units=terms["units"],
+            epsilon=terms["epsilon"],
+            price=terms["price"],
+            expires=expires.isoformat(),
+            agreement_sha256=digest,
+            policy=self._space.policy.digest,
+            input=terms["input"],
+        )
+        wrapped = self._space.keys.secret(f"zone/{dataset.zone}").wrap(fresh_key(), identifier.encode())
+        agreement = Agreement(
+            id=identifier,
+            negotiation=found.id,
+            offer=offered.id,
+            dataset=dataset.id,
+            provider=found.provider,
+            consumer=found.consumer,
+            versions=versions,
+            purpose=terms["purpose"],
+            forms=terms["forms"],
+            units=terms["units"],
+            epsilon=terms["epsilon"],
+            price=terms["price"],
+            expires=expires,
+            state=State.AGREED,
+            key=wrapped,
+            entry=entry,
+            created=now,
+        )
+        session.add(agreement)
+        session.flush()
+        return agreement
+
+    def _finalize(self, session: Session, found: Negotiation, by: str) -> Negotiation:
+        agreement = session.get_one(Agreement, found.agreement)
+        agreement.state = State.FINALIZED
+        session.add(agreement)
+        return self._enter(session, found, State.FINALIZED, by)
