@@ -1,0 +1,1 @@
+"""The journey of a query: decided, reserved, computed, decided again, settled, answered."""

@@ -1,0 +1,155 @@
+"""Aggregates on a warm table: computed, counted by subject, suppressed, and written as JSON.
+
+Counting distinct subjects costs three times the aggregate itself. Where every
+subject has one row, rows are subjects. Where none has more than m, n rows are at
+least n/m subjects: if that is enough everywhere, nothing has to be hidden and
+nothing exact to be known; only otherwise subjects are counted.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from dataspace.errors import TooCostly
+from dataspace.transfer.statements import Grouping
+from dataspace.transfer.suppress import Group, complement, enough, lacking, least
+from dataspace.transfer.warm import Table
+
+_GROUPS_LIMIT: Final = 100_000
+_DIGITS: Final = 15  # of a double: those that do not depend on the order of a sum
+
+
+def aggregate(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer and its facts for a rendered aggregate.
+
+    The facts count subjects, and are lower bounds where that was enough to
+    know. The body is empty when the rows that the condition takes, or those
+    that it leaves, have some subjects but too few.
+
+    Raises:
+        TooCostly: there are more than 100,000 groups, or not enough memory.
+
+    """
+    parts, minimum = Grouping.of(request), int(request["min_group"])
+    found = _by_rows(table, parts, minimum) or _by_subjects(table, parts, minimum)
+    shown = complement(found.groups, found.hidden, minimum)
+    suppressed = len(shown) < len(found.groups) or found.hidden[0] > 0
+    withheld = bool(lacking(found.others, minimum) or lacking([found.subjects], minimum))
+    return {
+        "body": b"" if withheld else _body(shown, request, suppressed=suppressed),
+        "rows": len(shown),
+        "smallest_group": min((least(group.parts) for group in shown), default=0),
+        "complement": least(found.others),
+        "suppressed": suppressed,
+        "withheld": withheld,
+    }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Groups that have enough, in the order of keys; the parts of all other groups, and of the rows left."""
+
+    groups: list[Group]
+    hidden: Sequence[int]
+    others: Sequence[int]
+    subjects: int
+
+
+def _by_rows(table: Table, parts: Grouping, minimum: int) -> _Found | None:
+    """Return what counting rows can tell; None when that is not enough to know."""
+    rows, totals = _fetched(table, parts.by_rows(minimum, _GROUPS_LIMIT + 1))
+    counts = _counts(totals, parts)
+    left = [whole - taken for whole, taken in zip(_whole(table, parts), counts, strict=True)]
+    groups = [_group(row, parts, _subjects(_counts(row, parts), table)) for row in rows]
+    groups = [
+        group for group in groups if enough(group.parts, minimum) or not (parts.keys or group.counts[0])
+    ]
+    shown = [sum(column) for column in zip(*(group.counts for group in groups), strict=True)] or [0] * len(
+        counts
+    )
+    hidden = [total - part for total, part in zip(counts, shown, strict=True)]
+    others = _subjects(left, table)
+    if table.most > 1 and (any(hidden) or lacking(others, minimum)):
+        return None
+    return _Found(_sorted(groups), hidden, others, _subjects(counts, table)[0])
+
+
+def _by_subjects(table: Table, parts: Grouping, minimum: int) -> _Found:
+    rows, totals = _fetched(table, parts.by_subjects(table.subjects, minimum, _GROUPS_LIMIT + 1))
+    some = slice(-len(parts.values) - 2, -1)
+    others = table.one(parts.others(table.subjects)) if parts.where else (0,)
+    return _Found(_sorted([_group(row, parts, row[some]) for row in rows]), totals[some], others, totals[-1])
+
+
+def _fetched(table: Table, sql: str) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
+    """Return the rows of groups, and the row of totals."""
+    rows = table.all(sql)
+    groups = [row for row in rows if not row[0]]
+    if len(groups) > _GROUPS_LIMIT:
+        raise TooCostly(f"more than {_GROUPS_LIMIT} groups")
+    (totals,) = (row for row in rows if row[0])
+    return groups, totals
+
+
+def _group(row: Sequence[Any], parts: Grouping, subjects: Sequence[int]) -> Group:
+    keys, values = len(parts.keys), len(parts.values)
+    rest = row[1 + 2 * keys :]
+    return Group(
+        key=tuple((value is None, value) for value in row[1 : 1 + keys]),
+        label=tuple(row[1 + keys : 1 + 2 * keys]),
+        parts=tuple(subjects),
+        counts=tuple(rest[: 1 + values]),
+        sums=tuple(rest[1 + values : 1 + 2 * values]),
+    )
+
+
+def _counts(row: Sequence[Any], parts: Grouping) -> Sequence[int]:
+    """Return a row's number of rows, and of rows with a value in each column."""
+    first = 1 + 2 * len(parts.keys)
+    return row[first : first + 1 + len(parts.values)]
+
+
+def _whole(table: Table, parts: Grouping) -> list[int]:
+    """Return the same of the whole dataset."""
+    return [table.rows, *map(table.filled, parts.values)]
+
+
+def _subjects(counts: Sequence[int], table: Table) -> list[int]:
+    """Return how many subjects so many rows have at least; exact where each has one row."""
+    return [-(-rows // table.most) for rows in counts]
+
+
+def _sorted(groups: list[Group]) -> list[Group]:
+    return sorted(groups, key=lambda group: group.key)
+
+
+def _body(groups: Sequence[Group], request: Mapping[str, Any], *, suppressed: bool) -> bytes:
+    ordered = list(groups)
+    for place, descending in reversed(request["order"]):
+        ordered.sort(key=partial(_rank, place, last=not descending), reverse=descending)
+    rows = [[_cell(group, output) for output in request["outputs"]] for group in ordered]
+    return msgspec.json.encode({"columns": request["columns"], "rows": rows, "suppressed": suppressed})
+
+
+def _rank(place: int, group: Group, *, last: bool) -> tuple[bool, Any]:
+    """Return what a group sorts by; NULL comes last either way."""
+    missing, value = group.key[place]
+    return missing is last, value
+
+
+def _cell(group: Group, output: Mapping[str, Any]) -> Any:
+    """Return one cell: `output` names the place of a key, or a function and the place of a column."""
+    if "key" in output:
+        return group.label[output["key"]]
+    column, function = output["column"], output["function"]
+    if function == "count":
+        return group.counts[column + 1]
+    total = group.sums[column]
+    if total is None or (isinstance(total, float) and not math.isfinite(total)):
+        return None
+    number = total / group.counts[column + 1] if function == "avg" else total
+    return float(f"{number:.{_DIGITS}g}") if isinstance(number, float) else number

@@ -1,0 +1,73 @@
+"""Answers in the clear: desensitized rows, and aggregates without small groups."""
+
+import hashlib
+from typing import Any
+
+from dataspace.catalog.models import Form
+from dataspace.errors import Refused
+from dataspace.participants.access import Caller
+from dataspace.policy import Decision
+from dataspace.proof.canonical import canonical
+from dataspace.space import Space
+from dataspace.transfer.budget import Charge, charge_for
+from dataspace.transfer.case import Case, read_case
+from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
+from dataspace.transfer.engine import Engine
+from dataspace.transfer.query import Plan, parse, resolve
+from dataspace.wire import JSON
+
+
+class Answers:
+    """The acts of a consumer under an agreement; `engine` runs what is planned."""
+
+    def __init__(self, space: Space, engine: Engine) -> None:
+        self._space = space
+        self._engine = engine
+        self._conductor = Conductor(space)
+
+    def query(self, caller: Caller, agreement: str, sql: str, form: Form, media_type: str = JSON) -> Answer:
+        """Return the answer to a query, as JSON or, for rows, as an Arrow stream.
+
+        Raises:
+            Malformed: the text is no query of the subset, or does not fit the form.
+            NotFound: the agreement is not the caller's, or a column is not the dataset's.
+            PolicyDenied: the policy denies it, before or on facts of the result; the refusal is an entry.
+            TooCostly: it took more time or memory than a worker has.
+
+        """
+        query = parse(sql)
+        digest = hashlib.sha256(canonical(query.canonical())).hexdigest()
+        with self._space.database.reading() as session:
+            case = read_case(session, self._space, caller, agreement)
+        try:
+            plan = resolve(query, case.columns, form)
+        except Refused as error:
+            ask = Ask(form, digest, (), Charge(1))
+            raise self._conductor.refuse(case, ask, error) from error
+        limit = min(plan.limit or case.offer.row_limit, case.offer.row_limit)
+        most = charge_for(form, min(limit, case.version.rows))
+        ask = Ask(form, digest, plan.uses(), most)
+        return self._conductor.conduct(
+            case, ask, lambda decision: self._compute(case, plan, media_type, decision)
+        )
+
+    def usage(self, caller: Caller, agreement: str) -> dict[str, Any]:
+        """Return units and epsilon (in millionths) of an agreement: granted, spent, reserved."""
+        with self._space.database.reading() as session:
+            return dict(read_case(session, self._space, caller, agreement).budget)
+
+    def _compute(self, case: Case, plan: Plan, media_type: str, decision: Decision) -> Computed:
+        payload = case.payload(self._space)
+        if plan.form is Form.ROWS:
+            made = self._engine.rows(
+                payload,
+                plan,
+                key=case.pseudonym_key(self._space),
+                limit=decision.obligation("row_limit"),
+                media_type=media_type,
+            )
+            charge = charge_for(Form.ROWS, made.facts["rows"])
+        else:
+            made = self._engine.aggregate(payload, plan, min_group=decision.obligation("min_group"))
+            charge = charge_for(Form.AGGREGATE)
+        return Computed(made.content, made.media_type, made.facts, charge)

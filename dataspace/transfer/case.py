@@ -1,0 +1,121 @@
+"""A case: everything one query is decided on, read at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
+from dataspace.errors import NotFound
+from dataspace.negotiation.models import Agreement
+from dataspace.negotiation.terms import offer_facts
+from dataspace.participants.access import Caller
+from dataspace.space import Space, nanoseconds
+from dataspace.table import Column
+from dataspace.transfer import budget
+from dataspace.transfer.engine import Payload
+from dataspace.transfer.models import Budget
+from dataspace.zones.pack import Pack
+
+
+@dataclass(frozen=True)
+class Case:
+    """An agreement of the caller's with all that stands behind it."""
+
+    caller: Caller
+    agreement: Agreement
+    offer: Offer
+    dataset: Dataset
+    version: DatasetVersion
+    columns: tuple[Column, ...]
+    pack: Pack
+    budget: Mapping[str, Mapping[str, int]]
+    wrapped: bytes | None = field(repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the policy is told, but for the query and its result."""
+        agreement, dataset = self.agreement, self.dataset
+        return {
+            "participant": self.caller.facts(),
+            "zone": self.pack.facts(),
+            "offer": offer_facts(self.offer),
+            "dataset": {
+                "id": dataset.id,
+                "version": self.version.version,
+                "level": self.version.level,
+                "withdrawn": dataset.withdrawn is not None,
+                "provider": dataset.provider,
+            },
+            "agreement": {
+                "id": agreement.id,
+                "state": agreement.state,
+                "consumer": agreement.consumer,
+                "purpose": agreement.purpose,
+                "forms": agreement.forms,
+                "versions": agreement.versions,
+                "expires": nanoseconds(agreement.expires),
+                **self.budget,
+            },
+        }
+
+    def payload(self, space: Space) -> Payload:
+        """Return the dataset as a worker loads it, its key unwrapped.
+
+        Raises:
+            NotFound: the key is gone: the dataset was withdrawn.
+
+        """
+        if self.wrapped is None:
+            raise NotFound("the dataset was withdrawn")
+        name = Path(self.version.path).stem
+        key = space.keys.secret(f"zone/{self.dataset.zone}").unwrap(self.wrapped, name.encode())
+        return Payload(
+            dataset=self.dataset.id,
+            version=self.version.version,
+            path=str(space.settings.home / "payloads" / self.version.path),
+            key=key,
+            context=name.encode(),
+        )
+
+    def pseudonym_key(self, space: Space) -> bytes:
+        """Return the key of the agreement's own pseudonyms."""
+        return space.keys.secret(f"zone/{self.dataset.zone}").unwrap(
+            self.agreement.key, self.agreement.id.encode()
+        )
+
+
+def read_case(session: Session, space: Space, caller: Caller, agreement: str) -> Case:
+    """Read a case: the newest version of the dataset that the agreement covers.
+
+    Raises:
+        NotFound: the agreement is not one of which the caller is the consumer.
+
+    """
+    found = session.get(Agreement, agreement)
+    if found is None or found.consumer != caller.id:
+        raise NotFound("there is no such agreement")
+    dataset = session.get_one(Dataset, found.dataset)
+    version = session.exec(
+        select(DatasetVersion)
+        .where(DatasetVersion.dataset == dataset.id, col(DatasetVersion.version).in_(found.versions))
+        .order_by(col(DatasetVersion.version).desc())
+    ).first()
+    if version is None:
+        raise NotFound("the agreement covers no version of the dataset")
+    key = session.get(DatasetKey, (dataset.id, version.version))
+    spent = session.get(Budget, agreement) or Budget(
+        agreement=agreement, units=found.units, epsilon=found.epsilon
+    )
+    return Case(
+        caller,
+        found,
+        session.get_one(Offer, found.offer),
+        dataset,
+        version,
+        tuple(Column.from_json(column) for column in version.columns),
+        space.pack(dataset.zone),
+        budget.facts(spent),
+        key.wrapped if key else None,
+    )

@@ -1,0 +1,246 @@
+"""The seven steps every query takes, whatever computes its answer.
+
+ 1. Read the case (no lock).
+ 2. Decide before: purpose, time, budget, columns, form.
+ 3. Reserve the budget, in a short transaction of its own.
+ 4. Compute, with no transaction open.
+ 5. Decide after, on facts of the result.
+ 6. One transaction: read the case again, settle the budget, append the entry.
+ 7. Only then return, or raise.
+
+A query that a worker had to be stopped for costs what it reserved: the work was
+done, and a probe that costs nothing would be repeated for ever. What the
+service could not do costs nothing.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlmodel import Session
+
+from dataspace.catalog.models import Form
+from dataspace.errors import DataSpaceError, PolicyDenied, Refused, TooCostly
+from dataspace.policy import Decision
+from dataspace.policy.models import PolicyInput
+from dataspace.space import Space, proof_of, remember
+from dataspace.transfer.budget import Charge, open_budget, reserve, settle
+from dataspace.transfer.case import Case, read_case
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked: form, digest of the query, its columns as the policy sees them, the most it costs."""
+
+    form: Form
+    query_sha256: str
+    columns: Sequence[Mapping[str, Any]]
+    charge: Charge
+
+    def facts(self, case: Case) -> dict[str, Any]:
+        """Return what the policy is told of the query."""
+        return {
+            "form": self.form,
+            "purpose": case.agreement.purpose,
+            "columns": list(self.columns),
+            "units": self.charge.units,
+            "epsilon": self.charge.epsilon,
+        }
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a worker made: the bytes of the answer, the facts for step 5, what it costs in the end."""
+
+    content: bytes = field(repr=False)
+    media_type: str
+    facts: Mapping[str, int]
+    charge: Charge
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that has its entry; `sha256` is the digest in it, `price` is in fen."""
+
+    content: bytes = field(repr=False)
+    media_type: str
+    entry: int
+    units: int
+    price: int
+    sha256: str
+
+
+Settled = Callable[[Session, Computed, Decision], int]
+
+_NOTHING = Charge(0)
+
+
+class Conductor:
+    """Takes a query through its seven steps."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def conduct(
+        self, case: Case, ask: Ask, compute: Callable[[Decision], Computed], settled: Settled | None = None
+    ) -> Answer:
+        """Return the answer of `compute`, when the policy allows it before and after.
+
+        `settled` appends the entry, inside the last transaction, and returns
+        its index; without it a `query.answered` is appended.
+
+        Raises:
+            PolicyDenied: the policy denies it; the refusal is an entry, and costs nothing.
+            Conflict: another query took the budget first.
+            TooCostly: the worker was stopped; that costs what was reserved.
+
+        """
+        before = self._decide(case, ask, "before", {})
+        if not before[0].allow:
+            raise self._refused(case, ask, before)
+        self._reserve(case, ask)
+        try:
+            computed = compute(before[0])
+        except DataSpaceError as error:
+            self._failed(case, ask, before, error)
+            raise
+        after = self._decide(case, ask, "after", {"result": dict(computed.facts)})
+        if not after[0].allow:
+            raise self._refused(case, ask, after, reserved=ask.charge)
+        return self._answered(case, ask, computed, after, settled or self._append(case, ask))
+
+    def refuse(self, case: Case, ask: Ask, error: Refused) -> PolicyDenied:
+        """Return the refusal of a query that breaks a rule no policy can lift; it is an entry."""
+        decided = self._decide(case, ask, "before", {})
+        denied = self._refused(case, ask, decided, codes=["column-forbids-use"])
+        reasons = [{"code": "column-forbids-use", **error.facts}]
+        return PolicyDenied(str(error), reasons=reasons, entry=denied.facts["entry"])
+
+    def _decide(
+        self, case: Case, ask: Ask, stage: str, result: Mapping[str, Any]
+    ) -> tuple[Decision, PolicyInput]:
+        facts = case.facts()
+        if stage == "after":
+            facts = self._read_again(case).facts()
+        return self._space.decide("query", stage=stage, **facts, query=ask.facts(case), **result)
+
+    def _read_again(self, case: Case) -> Case:
+        with self._space.database.reading() as session:
+            return read_case(session, self._space, case.caller, case.agreement.id)
+
+    def _reserve(self, case: Case, ask: Ask) -> None:
+        def act(session: Session) -> None:
+            open_budget(session, case.agreement)
+            reserve(session, case.agreement.id, ask.charge)
+
+        self._space.database.commit(act)
+
+    def _refused(
+        self,
+        case: Case,
+        ask: Ask,
+        decided: tuple[Decision, PolicyInput],
+        *,
+        reserved: Charge = _NOTHING,
+        codes: Sequence[str] = (),
+    ) -> PolicyDenied:
+        reasons = list(codes) or [reason.code for reason in decided[0].reasons]
+        entry = self._record_refusal(case, ask, decided, reasons, reserved, Charge(0))
+        # Built only now: the refusal is a fact of the ledger and must commit before anyone hears of it.
+        listed = [{"code": reason.code, **reason.facts} for reason in decided[0].reasons]
+        return PolicyDenied(f"the policy denies it: {', '.join(reasons)}", reasons=listed, entry=entry)
+
+    def _failed(
+        self, case: Case, ask: Ask, decided: tuple[Decision, PolicyInput], error: DataSpaceError
+    ) -> None:
+        # A cube that failed after its noise was drawn says so: trying again until it is lucky must cost.
+        drawn = Charge(0, int(error.facts.get("epsilon", 0)))
+        spent = ask.charge if isinstance(error, TooCostly) else drawn
+        error.facts["entry"] = self._record_refusal(case, ask, decided, [error.code], ask.charge, spent)
+
+    def _record_refusal(
+        self,
+        case: Case,
+        ask: Ask,
+        decided: tuple[Decision, PolicyInput],
+        reasons: list[str],
+        reserved: Charge,
+        spent: Charge,
+    ) -> int:
+        def act(session: Session) -> int:
+            remember(session, decided[1])
+            settle(session, case.agreement.id, reserved, spent)
+            return self._space.log.append(
+                session,
+                "query.refused",
+                agreement=case.agreement.id,
+                dataset=case.dataset.id,
+                form=ask.form,
+                query_sha256=ask.query_sha256,
+                reasons=reasons,
+                units=spent.units,
+                epsilon=spent.epsilon,
+                **proof_of(decided[0]),
+            )
+
+        return self._space.database.commit(act)
+
+    def _answered(
+        self, case: Case, ask: Ask, computed: Computed, after: tuple[Decision, PolicyInput], append: Settled
+    ) -> Answer:
+        def act(session: Session) -> Answer | PolicyDenied:
+            # The case may have changed since it was decided: an agreement ended, a dataset withdrawn.
+            fresh = read_case(session, self._space, case.caller, case.agreement.id)
+            if fresh.agreement.state != case.agreement.state or fresh.wrapped is None:
+                return PolicyDenied("the agreement or the dataset changed while the query ran")
+            remember(session, after[1])
+            settle(session, case.agreement.id, ask.charge, computed.charge)
+            entry = append(session, computed, after[0])
+            return Answer(
+                computed.content,
+                computed.media_type,
+                entry,
+                computed.charge.units,
+                computed.charge.units * case.agreement.price,
+                digest_of(computed.content),
+            )
+
+        try:
+            outcome = self._space.database.commit(act)
+        except DataSpaceError as error:
+            self._failed(case, ask, after, error)
+            raise
+        if isinstance(outcome, PolicyDenied):
+            raise self._refused(
+                case,
+                ask,
+                self._decide(case, ask, "after", {"result": dict(computed.facts)}),
+                reserved=ask.charge,
+                codes=["case-changed"],
+            ) from None
+        return outcome
+
+    def _append(self, case: Case, ask: Ask) -> Settled:
+        def append(session: Session, computed: Computed, decision: Decision) -> int:
+            return self._space.log.append(
+                session,
+                "query.answered",
+                agreement=case.agreement.id,
+                dataset=case.dataset.id,
+                version=case.version.version,
+                form=ask.form,
+                query_sha256=ask.query_sha256,
+                answer_sha256=digest_of(computed.content),
+                units=computed.charge.units,
+                epsilon=computed.charge.epsilon,
+                price=computed.charge.units * case.agreement.price,
+                **proof_of(decision),
+            )
+
+        return append
+
+
+def digest_of(content: bytes) -> str:
+    """Return the SHA-256 of an answer, in hex."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,178 @@
+"""Cubes: built once for a dataset version and a specification, charged to each agreement that asks for it.
+
+A cube counts as released to an agreement from the moment it is granted: the
+layout tells which cells there are, and an encrypted query may read any of them.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, select
+
+from dataspace.catalog.models import Form
+from dataspace.catalog.payloads import open_sealed, seal
+from dataspace.errors import NotFound, Unprocessable
+from dataspace.participants.access import Caller
+from dataspace.policy import Decision
+from dataspace.privacy.cube import Cube as CubeValue
+from dataspace.privacy.spec import CubeSpec, Presence
+from dataspace.proof.canonical import canonical
+from dataspace.sandbox import Pool
+from dataspace.space import Space, mint, proof_of
+from dataspace.transfer.budget import Charge
+from dataspace.transfer.case import Case, read_case
+from dataspace.transfer.conduct import Ask, Computed, Conductor
+from dataspace.transfer.engine import Engine
+from dataspace.transfer.models import Cube, CubeGrant
+from dataspace.wire import JSON
+
+
+@dataclass(frozen=True)
+class CubeView:
+    """A cube as its consumer sees it: which slot is which cell; `epsilon`, in millionths, is what it cost."""
+
+    id: str
+    layout: Mapping[str, Any]
+    entry: int
+    epsilon: int
+
+
+class Cubes:
+    """Builds, keeps and opens cubes."""
+
+    def __init__(self, space: Space, engine: Engine, builder: Pool) -> None:
+        self._space = space
+        self._engine = engine
+        self._builder = builder
+        self._conductor = Conductor(space)
+
+    def cube(self, caller: Caller, agreement: str, spec: Mapping[str, Any]) -> CubeView:
+        """Return the cube of a specification; a second time it costs nothing.
+
+        Raises:
+            Malformed: the specification is none.
+            NotFound: the agreement is not the caller's, or a column is not the dataset's.
+            PolicyDenied: the policy denies it, or its epsilon is not left.
+            Unprocessable: no cell has enough subjects.
+
+        """
+        wanted = CubeSpec.from_json(spec)
+        if wanted.presence is not Presence.NOISED:
+            raise Unprocessable("presence exact is not offered: leave it out")
+        with self._space.database.reading() as session:
+            case = read_case(session, self._space, caller, agreement)
+            known = self._known(session, case, wanted)
+            grant = session.get(CubeGrant, (known.id, agreement)) if known else None
+        if known and grant:
+            return CubeView(known.id, self.open(case, known).layout(known.id), grant.entry, 0)
+        plan = self._engine.plan_cells(wanted, case.columns)
+        ask = Ask(Form.ENCRYPTED, _digest(wanted), plan.uses(), Charge(1, wanted.epsilon))
+        made = known or self._new(case, wanted)
+        answer = self._conductor.conduct(
+            case, ask, lambda _: self._compute(case, made, wanted, ask), self._grant(case, made, wanted)
+        )
+        return CubeView(made.id, self.open(case, made).layout(made.id), answer.entry, wanted.epsilon)
+
+    def granted(self, session: Session, case: Case, cube: str) -> Cube:
+        """Return a cube that the agreement was charged for; NotFound when it was not."""
+        found = session.get(Cube, cube)
+        if found is None or session.get(CubeGrant, (cube, case.agreement.id)) is None:
+            raise NotFound("the agreement has no such cube")
+        return found
+
+    def forget(self, dataset: str) -> list[str]:
+        """Remove the files of a withdrawn dataset's cubes; return the cubes' ids. Their key is gone already."""
+        with self._space.database.reading() as session:
+            cubes = session.exec(select(Cube).where(Cube.dataset == dataset)).all()
+        for cube in cubes:
+            self._path(cube).unlink(missing_ok=True)
+        return [cube.id for cube in cubes]
+
+    def content(self, case: Case, cube: Cube) -> bytes:
+        """Return the bytes of a cube, opened with its dataset's data key."""
+        return b"".join(open_sealed(self._path(cube), case.payload(self._space).key, cube.id.encode()))
+
+    def open(self, case: Case, cube: Cube) -> CubeValue:
+        """Return a cube as a value."""
+        return CubeValue.from_bytes(self.content(case, cube))
+
+    def _known(self, session: Session, case: Case, spec: CubeSpec) -> Cube | None:
+        query = select(Cube).where(
+            Cube.dataset == case.dataset.id,
+            Cube.version == case.version.version,
+            Cube.spec_sha256 == _digest(spec),
+        )
+        return session.exec(query).first()
+
+    def _new(self, case: Case, spec: CubeSpec) -> Cube:
+        name = mint("cb")
+        return Cube(
+            id=name,
+            dataset=case.dataset.id,
+            version=case.version.version,
+            spec=spec.to_json(),
+            spec_sha256=_digest(spec),
+            cells_sha256="",
+            path=f"{name}.sealed",
+            epsilon=spec.epsilon,
+            smallest=0,
+            created=self._space.clock(),
+        )
+
+    def _compute(self, case: Case, made: Cube, spec: CubeSpec, ask: Ask) -> Computed:
+        if not made.cells_sha256:
+            self._build(case, made, spec)
+        layout = canonical(self.open(case, made).layout(made.id))
+        facts = {"rows": 0, "smallest_group": made.smallest, "complement": 0}
+        return Computed(layout, JSON, facts, ask.charge)
+
+    def _build(self, case: Case, made: Cube, spec: CubeSpec) -> None:
+        payload = case.payload(self._space)
+        cells = self._engine.cells(payload, spec, case.columns)
+        min_group = max(case.pack.min_group, case.offer.min_group)
+        built = self._builder.call("build", {"cells": cells, "spec": spec.to_json(), "min_group": min_group})
+        content: bytes = built["cube"]
+        # What the builder guarantees of every cell it shows; the exact number is not for any record.
+        made.smallest = min_group
+        made.cells_sha256 = hashlib.sha256(content).hexdigest()
+        self._path(made).parent.mkdir(mode=0o700, exist_ok=True)
+        with self._path(made).open("xb") as file:
+            seal(BytesIO(content), file, payload.key, made.id.encode())
+
+    def _grant(self, case: Case, made: Cube, spec: CubeSpec) -> Any:
+        def settled(session: Session, computed: Computed, decision: Decision) -> int:
+            # One cube for one specification: the unique index refuses the second of two built at once.
+            if session.get(Cube, made.id) is None:
+                session.add(made)
+                session.flush()
+            entry = self._space.log.append(
+                session,
+                "cube.granted",
+                cube=made.id,
+                dataset=made.dataset,
+                version=made.version,
+                agreement=case.agreement.id,
+                spec_sha256=made.spec_sha256,
+                cells_sha256=made.cells_sha256,
+                units=computed.charge.units,
+                epsilon=spec.epsilon,
+                price=computed.charge.units * case.agreement.price,
+                **proof_of(decision),
+            )
+            session.add(
+                CubeGrant(cube=made.id, agreement=case.agreement.id, entry=entry, created=self._space.clock())
+            )
+            return entry
+
+        return settled
+
+    def _path(self, cube: Cube) -> Path:
+        return self._space.settings.home / "cubes" / cube.path
+
+
+def _digest(spec: CubeSpec) -> str:
+    return hashlib.sha256(spec.canonical()).hexdigest()

@@ -1,0 +1,156 @@
+"""From a plan to what a worker is asked: SQL made anew, so that none of it is the consumer's text.
+
+The same plan always gives the same request. A request for rows may hold the
+agreement's pseudonym key inside its SQL: it goes to the worker and nowhere else.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dataspace.errors import Malformed, Refused, Unsupported
+from dataspace.privacy.desensitize import expression, group, label, quoted
+from dataspace.privacy.spec import CubeSpec
+from dataspace.privacy.spec import Measure as CubeMeasure
+from dataspace.privacy.suppression import CELLS_LIMIT
+from dataspace.table import Column, Method, Type
+from dataspace.transfer.conditions import known, readable
+from dataspace.transfer.plan import Measure, Output, Plan
+from dataspace.transfer.statement import Function
+from dataspace.wire import ARROW, JSON
+
+
+def rows_request(plan: Plan, key: bytes, limit: int, media_type: str) -> dict[str, Any]:
+    """Return the request for a plan's rows, at most `limit`; `key` is of the agreement's pseudonyms.
+
+    Raises:
+        Unsupported: the media type is neither JSON nor an Arrow stream.
+        Malformed: the method of a column has a parameter out of range.
+
+    """
+    if media_type not in {JSON, ARROW}:
+        raise Unsupported(f"media type {media_type} is not offered: want {JSON} or {ARROW}")
+    shown = [output.what for output in plan.outputs if isinstance(output.what, Column)]
+    return {
+        "select": [_leaving(column, key, media_type) for column in shown],
+        "columns": _named(plan.outputs),
+        "where": plan.where,
+        "limit": limit if plan.limit is None else min(limit, plan.limit),
+        "media_type": media_type,
+    }
+
+
+def aggregate_request(plan: Plan, min_group: int) -> dict[str, Any]:
+    """Return the request for a plan's aggregates."""
+    # By name: what is hidden must not depend on the order in which the consumer groups.
+    keys = sorted(plan.group, key=lambda column: column.name)
+    places = {column.name: place for place, column in enumerate(keys)}
+    measured = [output.what for output in plan.outputs if isinstance(output.what, Measure)]
+    columns = {measure.column.name: measure.column for measure in measured if measure.column}
+    summed = {
+        measure.column.name
+        for measure in measured
+        if measure.column and measure.function is not Function.COUNT
+    }
+    descending = {order.column: order.descending for order in plan.order}
+    order = dict.fromkeys([*descending, *(column.name for column in plan.group)])
+    return {
+        **_grouping(keys),
+        "values": [_value(column) for column in columns.values()],
+        "sums": [_sum(column) if column.name in summed else "" for column in columns.values()],
+        "where": plan.where,
+        "outputs": [_output(output.what, places, list(columns)) for output in plan.outputs],
+        "columns": _named(plan.outputs),
+        "order": [[places[name], descending.get(name, False)] for name in order],
+        "min_group": min_group,
+    }
+
+
+def cells_request(spec: CubeSpec, columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the request for the cells of a cube.
+
+    Raises:
+        NotFound: a column is not the dataset's.
+        Refused: a column may not be grouped by, or not summed.
+        Malformed: a column is of a type that cannot be.
+
+    """
+    dimensions, summed = cube_columns(spec, columns)
+    measures = [measure for measure in spec.measures if measure.column]
+    return {
+        **_grouping(dimensions),
+        "sums": [
+            {"column": column.name, "value": _units(column, measure), "peak": measure.peak}
+            for column, measure in zip(summed, measures, strict=True)
+        ],
+        "max_rows": spec.max_rows,
+        "limit": CELLS_LIMIT,
+    }
+
+
+def cube_columns(spec: CubeSpec, columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
+    """Return the columns of a cube's dimensions and of its sums; raises as `cells_request`."""
+    named = {column.name: column for column in columns}
+    dimensions = [readable(name, named, "group") for name in spec.dimensions]
+    for column in dimensions:
+        if column.type is Type.DECIMAL and column.method is Method.KEEP:
+            raise Malformed(f"column {column.name} is of type decimal: a dimension has few values")
+    summed = [known(measure.column, named) for measure in spec.measures if measure.column]
+    for column in summed:
+        if column.type not in {Type.INTEGER, Type.DECIMAL}:
+            raise Malformed(f"column {column.name} is of type {column.type}: a sum wants numbers")
+        if not column.aggregable:
+            raise Refused(f"column {column.name} is not open to sums", column=column.name, use="measure")
+    return dimensions, summed
+
+
+def _leaving(column: Column, key: bytes, media_type: str) -> str:
+    if column.method is not Method.KEEP:
+        return expression(column, key)
+    if media_type == ARROW and column.type is Type.TEXT:
+        # A worker may keep texts as an enumeration: the client shall see only text.
+        return f"CAST({quoted(column.name)} AS VARCHAR)"
+    return _value(column)
+
+
+def _grouping(columns: Sequence[Column]) -> dict[str, list[str]]:
+    names = [f"k{place}" for place in range(len(columns))]
+    keys = [_value(column) if column.method is Method.KEEP else group(column) for column in columns]
+    pairs = list(zip(columns, names, strict=True))
+    ranks = [f"CAST({name} AS VARCHAR)" if column.type is Type.TEXT else name for column, name in pairs]
+    return {"keys": keys, "ranks": ranks, "labels": [_label(column, name) for column, name in pairs]}
+
+
+def _label(column: Column, name: str) -> str:
+    if column.method is Method.KEEP and column.type in {Type.TEXT, Type.DATE}:
+        return f"CAST({name} AS VARCHAR)"
+    return label(column, name)
+
+
+def _value(column: Column) -> str:
+    """Return SQL of the column's value, NULL for a decimal that is no number: JSON cannot hold one."""
+    name = quoted(column.name)
+    return f"CASE WHEN isfinite({name}) THEN {name} END" if column.type is Type.DECIMAL else name
+
+
+def _units(column: Column, measure: CubeMeasure) -> str:
+    """Return SQL of a value clamped to the measure's bounds, as a whole number of units of its precision."""
+    name, unit = quoted(column.name), 10**measure.precision
+    clamped = f"least(greatest({name}, {measure.low}), {measure.high})"
+    if column.type is Type.INTEGER:
+        return f"CASE WHEN {name} IS NOT NULL THEN {clamped} * {unit} END"
+    return f"CASE WHEN isfinite({name}) THEN CAST(round({clamped} * {unit}) AS BIGINT) END"
+
+
+def _sum(column: Column) -> str:
+    # A compensated sum, for doubles: its first fifteen digits do not depend on the order.
+    return "sum" if column.type is Type.INTEGER else "fsum"
+
+
+def _output(what: Column | Measure, places: dict[str, int], columns: list[str]) -> dict[str, Any]:
+    if isinstance(what, Column):
+        return {"key": places[what.name]}
+    return {"function": what.function.value, "column": columns.index(what.column.name) if what.column else -1}
+
+
+def _named(outputs: Sequence[Output]) -> list[dict[str, str]]:
+    return [{"name": output.name, "type": output.type.value} for output in outputs]

@@ -1,0 +1,319 @@
+"""From the text of a query to a frozen value: one SELECT over one table, in DuckDB's dialect.
+
+    SELECT column [AS name], ... | * | COUNT(*) | COUNT(column) | SUM(column) | AVG(column)
+    FROM data
+    [WHERE conditions: = <> < <= > >= IN BETWEEN IS NULL, each of a column with literals, AND OR NOT ( )]
+    [GROUP BY column, ...] [ORDER BY column [DESC], ...] [LIMIT whole number]
+
+sqlglot reads the text, and only tokens of this language come to its parser, for
+its time grows exponentially on some (12 s for 8 kB of nested STRUCT, measured).
+What it made is taken apart by an allow-list, of kinds of node and of the parts
+each may have: whatever a later version of sqlglot learns to read stays refused.
+Nothing of the text survives but names, literals and whole numbers.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final, NoReturn
+
+from sqlglot import Dialect, Token, TokenType
+from sqlglot import expressions as ast
+from sqlglot.errors import SqlglotError
+
+from dataspace.errors import Malformed
+from dataspace.transfer.predicate import (
+    FLIPPED,
+    Compare,
+    Literal,
+    Missing,
+    Operator,
+    Predicate,
+    every,
+    negated,
+    some,
+    within,
+)
+from dataspace.transfer.statement import Aggregate, Field, Function, Order, Query
+
+_DUCKDB: Final = Dialect.get_or_raise("duckdb")
+_LENGTH_LIMIT: Final = 8192  # bytes of UTF-8
+_DEPTH_LIMIT: Final = 16
+_NAME_LIMIT: Final = 200
+_TAKEN: Final = "SELECT columns, COUNT, SUM, AVG FROM data WHERE ... GROUP BY ... ORDER BY ... LIMIT ..."
+_NUMBER: Final = re.compile(r"\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", re.ASCII)
+_OPERATORS: Final[Mapping[type[ast.Expr], Operator]] = {
+    ast.EQ: Operator.EQUAL,
+    ast.NEQ: Operator.UNEQUAL,
+    ast.LT: Operator.LESS,
+    ast.LTE: Operator.AT_MOST,
+    ast.GT: Operator.GREATER,
+    ast.GTE: Operator.AT_LEAST,
+}
+_FUNCTIONS: Final[Mapping[type[ast.Expr], Function]] = {
+    ast.Count: Function.COUNT,
+    ast.Sum: Function.SUM,
+    ast.Avg: Function.AVG,
+}
+_WORDS: Final = {
+    TokenType.SELECT, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.LIMIT,
+    TokenType.ALIAS, TokenType.ASC, TokenType.DESC, TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.IN,
+    TokenType.BETWEEN, TokenType.IS, TokenType.NULL, TokenType.DATE, TokenType.VAR, TokenType.IDENTIFIER,
+    TokenType.STRING, TokenType.NUMBER, TokenType.STAR, TokenType.COMMA, TokenType.DOT, TokenType.DASH,
+    TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE,
+    TokenType.L_PAREN, TokenType.R_PAREN,
+}  # fmt: skip
+# Words that mean something in SQL, nothing here, and are good names of columns.
+_NAMES: Final = {
+    TokenType.TIME, TokenType.TIMESTAMP, TokenType.TIMESTAMPNTZ, TokenType.INDEX, TokenType.STRUCT, TokenType.ROWS,
+    TokenType.RANGE, TokenType.FORMAT, TokenType.PERCENT, TokenType.FIRST, TokenType.DEFAULT, TokenType.END,
+    TokenType.TEXT, TokenType.INT, TokenType.DOUBLE, TokenType.VIEW, TokenType.SCHEMA, TokenType.DATABASE,
+    TokenType.COLUMN, TokenType.COMMENT, TokenType.MAP, TokenType.LIST, TokenType.DECIMAL, TokenType.UUID,
+    TokenType.JSON, TokenType.OBJECT, TokenType.LEFT, TokenType.RIGHT, TokenType.NEXT, TokenType.UNIQUE,
+    TokenType.OPERATOR, TokenType.SESSION, TokenType.KEEP, TokenType.CACHE, TokenType.CONSTRAINT,
+}  # fmt: skip
+_BEFORE_PAREN: Final = {
+    TokenType.IN,
+    TokenType.AND,
+    TokenType.OR,
+    TokenType.NOT,
+    TokenType.WHERE,
+    TokenType.L_PAREN,
+}
+
+
+def parse(text: str) -> Query:
+    """Return the query a text states.
+
+    Raises:
+        Malformed: it is too long or too deep, no SQL, or not of the language above.
+
+    """
+    try:
+        size = len(text.encode())
+        if size > _LENGTH_LIMIT:
+            raise Malformed(f"query of {size} bytes, want at most {_LENGTH_LIMIT}")
+        (tree,) = _DUCKDB.parser().parse(_tokens(text), text)
+        return _query(tree)
+    except (SqlglotError, RecursionError, ValueError) as error:
+        # Without its text, which may be of any length.
+        raise Malformed(f"not a query: want {_TAKEN}") from error
+
+
+def _tokens(text: str) -> list[Token]:
+    """Return the tokens of a text, all of this language and not deeply nested."""
+    tokens = _DUCKDB.tokenize(text)
+    if not tokens or tokens[0].token_type is not TokenType.SELECT:
+        _refuse("a query begins with SELECT")
+    if tokens[-1].token_type is TokenType.SEMICOLON:
+        tokens.pop()
+    depth = signs = 0
+    for place, token in enumerate(tokens):
+        kind = token.token_type
+        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+        signs = signs + 1 if kind in {TokenType.NOT, TokenType.DASH} else 0
+        if max(depth, signs) > _DEPTH_LIMIT:
+            _refuse(f"nested deeper than {_DEPTH_LIMIT}")
+        if kind is TokenType.L_PAREN and not _may_open(tokens[place - 1]):
+            _refuse("a function or a list in a place where none is")
+        if kind in _NAMES:
+            tokens[place] = Token(TokenType.IDENTIFIER, token.text)
+        elif kind not in _WORDS:
+            _refuse(f"{kind.name}; a column of such a name stands in double quotes")
+    return tokens
+
+
+def _may_open(before: Token) -> bool:
+    """Say whether a parenthesis may follow: of a function of ours, a list of literals or a condition."""
+    function = before.token_type is TokenType.VAR and before.text.lower() in list(Function)
+    return function or before.token_type in _BEFORE_PAREN
+
+
+def _query(tree: ast.Expr | None) -> Query:
+    if not isinstance(tree, ast.Select):
+        _refuse("want one SELECT")
+    _only(tree, "expressions", "from_", "where", "group", "order", "limit")
+    _check_table(tree.args.get("from_"))
+    outputs = [node for node in tree.expressions if not isinstance(node, ast.Star)]
+    everything = len(outputs) < len(tree.expressions)
+    if everything:
+        _only(tree.expressions[0])
+        if len(tree.expressions) > 1:
+            _refuse("* stands alone")
+    where, group, order = tree.args.get("where"), tree.args.get("group"), tree.args.get("order")
+    return Query(
+        outputs=tuple(_output(node) for node in outputs),
+        where=_predicate(_inner(where)) if where else None,
+        group=tuple(_column(node) for node in _items(group)),
+        order=tuple(_order(node) for node in _items(order)),
+        limit=_limit(tree.args.get("limit")),
+    )
+
+
+def _check_table(source: ast.Expr | None) -> None:
+    table = _inner(source) if source else None
+    if not isinstance(table, ast.Table):
+        _refuse("want FROM data")
+    _only(table, "this")
+    if _name(table.this).lower() != "data":
+        _refuse("the one table is data")
+
+
+def _output(node: ast.Expr) -> tuple[str, Field | Aggregate]:
+    alias = None
+    if isinstance(node, ast.Alias):
+        _only(node, "this", "alias")
+        alias, node = _name(node.args["alias"]), node.this
+    function = _FUNCTIONS.get(type(node))
+    if function is None:
+        name = _column(node)
+        return alias or name, Field(name)
+    _only(node, "this", "big_int")
+    if function is Function.COUNT and isinstance(node.this, ast.Star):
+        _only(node.this)
+        return alias or "count", Aggregate(function)
+    column = _column(node.this)
+    return alias or f"{function}_{column}", Aggregate(function, column)
+
+
+def _order(node: ast.Expr) -> Order:
+    if not isinstance(node, ast.Ordered):
+        _refuse("order by columns only")
+    # sqlglot fills in where NULL goes by default; that order we fix ourselves.
+    _only(node, "this", "desc", "nulls_first")
+    return Order(_column(node.this), bool(node.args.get("desc")))
+
+
+def _limit(node: ast.Expr | None) -> int | None:
+    if node is None:
+        return None
+    _only(node, "expression")
+    number = _literal(node.args["expression"])
+    if not number.number or not number.text.isdecimal() or len(number.text) > 15:
+        _refuse("LIMIT takes a whole number")
+    return int(number.text)
+
+
+def _predicate(node: ast.Expr) -> Predicate:
+    if isinstance(node, ast.And):
+        return every(map(_predicate, _operands(node)))
+    if isinstance(node, ast.Or):
+        return some(map(_predicate, _operands(node)))
+    if isinstance(node, ast.Not):
+        return negated(_predicate(_inner(node)))
+    return _predicate(_inner(node)) if isinstance(node, ast.Paren) else _test(node)
+
+
+def _test(node: ast.Expr) -> Predicate:
+    match node:
+        case ast.In():
+            _only(node, "this", "expressions")
+            return within(_column(node.this), map(_literal, node.expressions))
+        case ast.Between():
+            _only(node, "this", "low", "high")
+            column = _column(node.this)
+            low = Compare(column, Operator.AT_LEAST, _literal(node.args["low"]))
+            return every([low, Compare(column, Operator.AT_MOST, _literal(node.args["high"]))])
+        case ast.Is():
+            _only(node, "this", "expression")
+            if not isinstance(node.expression, ast.Null):
+                _refuse("IS takes NULL only")
+            return Missing(_column(node.this))
+        case _:
+            return _comparison(node)
+
+
+def _comparison(node: ast.Expr) -> Predicate:
+    operator = _OPERATORS.get(type(node))
+    if operator is None:
+        _refuse(f"{_kind(node)} is no condition of a column with a literal")
+    _only(node, "this", "expression")
+    if isinstance(node.this, ast.Column):
+        return Compare(_column(node.this), operator, _literal(node.expression))
+    return Compare(_column(node.expression), FLIPPED.get(operator, operator), _literal(node.this))
+
+
+def _operands(node: ast.Expr) -> Iterator[ast.Expr]:
+    """Yield the operands of a chain of the same connective: long chains are deep trees."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if type(current) is type(node):
+            _only(current, "this", "expression")
+            waiting += [current.expression, current.this]
+        else:
+            yield current
+
+
+def _literal(node: ast.Expr) -> Literal:
+    if isinstance(node, ast.Cast) and isinstance(node.this, ast.Literal) and node.this.is_string:
+        # A date as DuckDB writes it: DATE '2024-07-31'.
+        _only(node, "this", "to")
+        if node.args["to"].is_type("date"):
+            return _literal(node.this)
+    if isinstance(node, ast.Neg) and isinstance(node.this, ast.Literal) and not node.this.is_string:
+        positive = _literal(_inner(node))
+        return positive if positive.text == "0" else Literal(f"-{positive.text}", number=True)
+    if not isinstance(node, ast.Literal):
+        _refuse(f"{_kind(node)} is no literal")
+    text: str = node.this
+    if node.is_string:
+        return Literal(text) if "\0" not in text else _refuse("a literal holds NUL")
+    if not _NUMBER.fullmatch(text):
+        _refuse("a number of more than 40 digits")
+    return Literal(_shortest(Decimal(text)), number=True)
+
+
+def _shortest(number: Decimal) -> str:
+    plain = format(number.normalize(), "f") if abs(number.adjusted()) < 400 else str(number.normalize())
+    return "0" if not number else plain
+
+
+def _column(node: ast.Expr) -> str:
+    if not isinstance(node, ast.Column):
+        _refuse(f"{_kind(node)} is no column")
+    _only(node, "this", "table")
+    table = node.args.get("table")
+    if table is not None and _name(table).lower() != "data":
+        _refuse("the one table is data")
+    return _name(node.this)
+
+
+def _name(node: ast.Expr) -> str:
+    if not isinstance(node, ast.Identifier):
+        _refuse(f"{_kind(node)} is no name")
+    _only(node, "this", "quoted")
+    name: str = node.this
+    if not 0 < len(name) <= _NAME_LIMIT or not name.isprintable():
+        _refuse(f"a name has 1 to {_NAME_LIMIT} printable characters")
+    return name
+
+
+def _inner(node: ast.Expr) -> ast.Expr:
+    _only(node, "this")
+    inner: ast.Expr = node.this
+    return inner
+
+
+def _items(node: ast.Expr | None) -> list[ast.Expr]:
+    if node is None:
+        return []
+    _only(node, "expressions")
+    return list(node.expressions)
+
+
+def _only(node: ast.Expr, *parts: str) -> None:
+    """Refuse a node that has any part but those."""
+    found = [
+        name for name, value in node.args.items() if name not in parts and value not in (None, False, [])
+    ]
+    if found:
+        _refuse(f"{_kind(node)} with {found[0].rstrip('_')}")
+
+
+def _kind(node: object) -> str:
+    return type(node).__name__.upper()
+
+
+def _refuse(what: str) -> NoReturn:
+    raise Malformed(f"not taken in a query: {what}; want {_TAKEN}")

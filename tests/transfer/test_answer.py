@@ -1,0 +1,120 @@
+"""The consumer's journey: a query, its answer or its refusal, and what each costs."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dataspace.catalog.models import Form
+from dataspace.errors import Conflict, Malformed, NotFound, PolicyDenied
+from dataspace.negotiation.models import Agreement
+from dataspace.participants.access import Caller
+from tests.simulator import Simulator, people
+
+
+def _agreed(space: Simulator, rows: int, **offer: object) -> tuple[Caller, Agreement]:
+    consumer = space.consumer()
+    registered = space.registered(space.provider(), people(rows), subjects=["number"], **offer)
+    return consumer, space.agreed(consumer, registered.offer)
+
+
+def _last(space: Simulator) -> dict[str, Any]:
+    return dict(space.service.receipts.entries(space.operator, len(space.kinds()) - 1, 1)[0]["record"])
+
+
+def test_an_aggregate_is_right_and_its_digest_is_in_the_entry(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 300)
+    answer = space.query(consumer, agreement.id, "SELECT district, COUNT(*) AS n FROM data GROUP BY district")
+    found = json.loads(answer.content)
+    assert sorted(found["rows"]) == [[f"district {n}", 100] for n in range(3)]
+    assert _last(space)["answer_sha256"] == hashlib.sha256(answer.content).hexdigest()
+    assert (answer.units, answer.price) == (1, 100)
+    space.audit()
+
+
+def test_a_group_of_too_few_is_not_in_the_answer(space: Simulator) -> None:
+    consumer = space.consumer()
+    content = people(100) + b"".join(b"Q%06d,harbour,40,5000\n" % n for n in range(3))
+    agreement = space.agreed(consumer, space.registered(space.provider(), content, subjects=["number"]).offer)
+    answer = space.query(consumer, agreement.id, "SELECT district, COUNT(*) FROM data GROUP BY district")
+    assert b"harbour" not in answer.content
+    assert json.loads(answer.content)["suppressed"] is True
+    space.audit()
+
+
+def test_a_refusal_is_itself_an_entry_and_costs_nothing(space: Simulator) -> None:
+    consumer = space.consumer()
+    registered = space.registered(space.provider(), people(301), subjects=["number"])
+    agreement = space.agreed(consumer, registered.offer, forms=(Form.AGGREGATE,))
+    with pytest.raises(PolicyDenied) as refused:
+        space.query(consumer, agreement.id, "SELECT district FROM data", Form.ROWS)
+    assert "form-not-agreed" in {reason["code"] for reason in refused.value.facts["reasons"]}
+    last = _last(space)
+    assert (last["kind"], last["units"]) == ("query.refused", 0)
+    assert space.service.answers.usage(consumer, agreement.id)["units"]["spent"] == 0
+    space.audit()
+
+
+def test_an_expired_agreement_answers_no_more(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 302, days=1)
+    space.clock.forward(hours=25)
+    with pytest.raises(PolicyDenied, match="agreement-expired"):
+        space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
+    space.audit()
+
+
+def test_units_run_out(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 303, units=2)
+    for _ in range(2):
+        space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
+    with pytest.raises(PolicyDenied, match="units-exhausted"):
+        space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
+    space.audit()
+
+
+def test_qy_09_many_at_once_never_spend_more_than_was_granted(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 304, units=5)
+
+    def ask(_: int) -> bool:
+        try:
+            space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
+        except (PolicyDenied, Conflict):
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as threads:
+        answered = sum(threads.map(ask, range(16)))
+    usage = space.service.answers.usage(consumer, agreement.id)["units"]
+    assert answered == usage["spent"] == 5
+    assert usage["reserved"] == 0
+    space.audit()
+
+
+def test_rows_cost_a_unit_for_each_thousand_begun(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 1500)
+    answer = space.query(consumer, agreement.id, "SELECT district, age FROM data", Form.ROWS)
+    assert (len(json.loads(answer.content)["rows"]), answer.units) == (1500, 2)
+    space.audit()
+
+
+def test_all_but_one_subject_is_an_answer_about_that_one(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 305)
+    with pytest.raises(PolicyDenied, match="group-too-small"):
+        space.query(consumer, agreement.id, "SELECT COUNT(*), SUM(income) FROM data WHERE income <> 3000")
+    space.audit()
+
+
+def test_a_query_that_is_no_query_is_malformed_and_no_entry(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 306)
+    before = len(space.kinds())
+    with pytest.raises(Malformed):
+        space.query(consumer, agreement.id, "DROP TABLE data")
+    assert len(space.kinds()) == before
+
+
+def test_anothers_agreement_is_not_found(space: Simulator) -> None:
+    _, agreement = _agreed(space, 307)
+    with pytest.raises(NotFound):
+        space.query(space.consumer(), agreement.id, "SELECT COUNT(*) FROM data")
