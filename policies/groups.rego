@@ -9,8 +9,10 @@ reasons contains {"code": "group-limit-below-zone", "asked": input.offer.min_gro
 	input.offer.min_group < input.zone.min_group
 }
 
+# Rows are no group: each leaves masked, alone or with others, and nothing that is hidden chose it.
 reasons contains {"code": "group-too-small", "limit": min_group} if {
 	act == "query.after"
+	input.query.form != "rows"
 	input.result.smallest_group < min_group
 }
 

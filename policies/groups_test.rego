@@ -1,5 +1,8 @@
 package dataspace_test
 
+# As an aggregate: of rows no group is asked.
+total := object.union(after, {"query": {"form": "aggregate"}})
+
 small := [{"code": "group-too-small", "limit": 12}]
 
 test_an_offer_does_not_go_below_its_zone if {
@@ -8,21 +11,25 @@ test_an_offer_does_not_go_below_its_zone if {
 }
 
 test_the_larger_limit_holds if {
-	reasons(after, {"result": {"smallest_group": 11}}) == small
-	reasons(after, {"zone": {"min_group": 13}}) == [{"code": "group-too-small", "limit": 13}]
+	reasons(total, {"result": {"smallest_group": 11}}) == small
+	reasons(total, {"zone": {"min_group": 13}}) == [{"code": "group-too-small", "limit": 13}]
 }
 
 test_who_is_left_out_is_a_group_too if {
-	every left_out in [1, 11] { reasons(after, {"result": {"complement": left_out}}) == small }
-	every left_out in [0, 12] { decided(after, {"result": {"complement": left_out}}).allow }
+	every left_out in [1, 11] { reasons(total, {"result": {"complement": left_out}}) == small }
+	every left_out in [0, 12] { decided(total, {"result": {"complement": left_out}}).allow }
 }
 
 test_the_reason_does_not_tell_how_small if {
-	reasons(after, {"result": {"smallest_group": 1, "complement": 1}}) == small
+	reasons(total, {"result": {"smallest_group": 1, "complement": 1}}) == small
 }
 
 test_an_answer_that_stands_for_nobody_is_refused if {
-	reasons(after, {"result": {"rows": 0, "smallest_group": 0}}) == small
+	reasons(total, {"result": {"rows": 0, "smallest_group": 0}}) == small
+}
+
+test_rows_are_no_group if {
+	decided(after, {"result": {"rows": 1, "smallest_group": 1}}).allow
 }
 
 test_more_rows_than_offered_are_refused if {
