@@ -1,0 +1,115 @@
+"""An evidence folder: the log of a home as files, to be checked without the database and without trust."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlmodel import Session, col, select
+
+from dataspace.audit.evidence import ANCHORS, CHECKPOINT, INPUTS, POLICIES, README, RECORDS
+from dataspace.audit.home import Home
+from dataspace.database import Database
+from dataspace.errors import Conflict, Unavailable, VerificationError
+from dataspace.policy.models import PolicyBundle, PolicyInput
+from dataspace.proof.canonical import canonical
+from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.note import split
+from dataspace.proof.tiles import WIDTH, Tile, tiles_at
+
+_PAGE: Final = 1000
+
+_TEXT: Final = """\
+# Evidence of the ledger {origin}
+
+{size} entries, exported from the service's database. Check it with the log's
+verifier key from a source you trust, never from this folder:
+
+    dataspace audit THIS_FOLDER --key 'origin+id+key'
+
+| file | what it is |
+|---|---|
+| `checkpoint` | the signed tree head (C2SP tlog-checkpoint, signed-note) |
+| `tile/` | hashes and entries (C2SP tlog-tiles); `tile/entries/` holds the entries |
+| `records.jsonl` | what each entry commits to, and its salts; an erased record has no line |
+| `anchors.jsonl` | where checkpoints were fixed outside of the log |
+| `policies/`, `inputs.jsonl` | the policy bundles and the inputs that decisions name by their SHA-256 |
+
+An entry is the byte 1 and the root of a tree over its record's fields, hashed
+as in RFC 6962: the leaf of a field is 32 bytes of salt and then the canonical
+JSON (RFC 8785) of `[name, value]`, the fields ordered by name. Who holds
+`records.jsonl` can read every record: hand it to auditors only. Without it the
+rest still proves the log whole.
+"""
+
+
+def export(home: Path | Database, target: Path, *, anchors: Path | None = None) -> None:
+    """Write the evidence of a home, or of an open database, into the new folder `target`.
+
+    `anchors` is the anchor file of an open database; a home's own is found.
+
+    Raises:
+        Conflict: `target` holds something.
+        Unavailable: the home cannot be read, or the folder not be written.
+        VerificationError: what is stored is not a log; nothing that is not one is exported.
+
+    """
+    source = Home.of(home, anchors) if isinstance(home, Database) else Home(home)
+    try:
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(target.iterdir()):
+            raise Conflict(f"{target} is not empty: export into a new folder")
+        with source:
+            _write(source, target)
+    except OSError as error:
+        raise Unavailable(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _write(source: Home, target: Path) -> None:
+    note = source.checkpoint()
+    head = Checkpoint.parse(split(note)[0])
+    for tile in tiles_at(head.size):
+        _write_tile(source, target, tile)
+        if tile.level == 0:
+            _write_tile(source, target, Tile(None, tile.number, tile.width))
+    _write_lines(target / RECORDS, _records(source, head.size))
+    _write_lines(target / ANCHORS, (evidence.to_json() for evidence in source.anchors()))
+    _write_lines(target / INPUTS, _inputs(source.database()))
+    _write_policies(source.database(), target / POLICIES)
+    (target / README).write_text(_TEXT.format(origin=head.origin, size=head.size), encoding="utf-8")
+    # Last: a folder without it is no evidence, so one that was not finished is not taken for one.
+    (target / CHECKPOINT).write_text(note, encoding="utf-8", newline="")
+
+
+def _write_tile(source: Home, target: Path, tile: Tile) -> None:
+    path = target / tile.path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(source.tile(tile))
+
+
+def _write_lines(path: Path, items: Iterable[dict[str, Any]]) -> None:
+    with path.open("xb") as file:
+        for item in items:
+            file.write(canonical(item) + b"\n")
+
+
+def _records(source: Home, size: int) -> Iterator[dict[str, Any]]:
+    for start in range(0, size, WIDTH):
+        for index, record in source.records(start, min(start + WIDTH, size)).items():
+            if isinstance(record, VerificationError):
+                raise VerificationError(f"entry {index}: {record}")
+            yield {"index": index, **record.to_json()}
+
+
+def _inputs(session: Session) -> Iterator[dict[str, Any]]:
+    query = select(PolicyInput).order_by(col(PolicyInput.digest)).execution_options(yield_per=_PAGE)
+    for row in session.exec(query):
+        yield {"digest": row.digest, "input": row.content}
+        session.expunge(row)
+
+
+def _write_policies(session: Session, folder: Path) -> None:
+    folder.mkdir()
+    for digest in session.exec(select(PolicyBundle.digest)).all():
+        if not digest.isalnum():
+            raise VerificationError("policy_bundle: a digest that is not one")
+        (folder / digest).write_bytes(session.get_one(PolicyBundle, digest).content)

@@ -1,0 +1,331 @@
+"""A small space with a real log, written as the journeys write it: entries and rows in one transaction."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlmodel import Session
+
+from dataspace import tables
+from dataspace.audit.audit import audit
+from dataspace.audit.report import Report
+from dataspace.audit.sources import Source
+from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
+from dataspace.database import Database
+from dataspace.keys.file import FileKeys
+from dataspace.ledger.kinds import KINDS
+from dataspace.ledger.log import Log
+from dataspace.ledger.models import triggers
+from dataspace.negotiation.models import Agreement, Negotiation
+from dataspace.participants.models import Participant
+from dataspace.policy.models import PolicyBundle, PolicyInput
+from dataspace.proof.canonical import canonical
+from dataspace.transfer.models import Budget, Cube, CubeGrant
+
+ORIGIN = "example.com/space"
+START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+BUNDLE = b"a policy bundle"
+INPUT = '{"action":"query"}'
+POLICY = hashlib.sha256(BUNDLE).hexdigest()
+DECIDED = {"policy": POLICY, "input": hashlib.sha256(INPUT.encode()).hexdigest()}
+SHA = "ab" * 32
+PROVIDER, CONSUMER, DATASET, OFFER, NEGOTIATION, AGREEMENT = "pt-1", "pt-2", "ds-1", "of-1", "ng-1", "ag-1"
+ADMITTED, REGISTERED, CONCLUDED, FIRST_ANSWER = 2, 4, 6, 9  # the indexes of entries
+UNITS, EPSILON, PRICE = 1000, 4_000_000, 100
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+
+class Scene:
+    """A home with its database and log; every act is one transaction."""
+
+    def __init__(self, home: Path, keys: Path | None = None, url: str = "") -> None:
+        home.mkdir(parents=True)
+        url = url or f"sqlite:///{home}/dataspace.db"
+        self.home, self.clock = home, Clock()
+        store = FileKeys(keys or home / "keys")
+        if keys is None:
+            store.create("log")
+        create_tables(url)
+        self.log = Log(ORIGIN, store, clock=self.clock)
+        self.database = Database(url, self.log)
+
+    @property
+    def vkey(self) -> str:
+        return self.log.vkey()
+
+    def append(self, kind: str, *rows: Any, **fields: Any) -> int:
+        """Commit an entry together with rows."""
+
+        def act(session: Session) -> int:
+            for row in rows:
+                session.add(row)
+                session.flush()
+            return self.entry(session, kind, fields)
+
+        return self.database.commit(act)
+
+    def entry(self, session: Session, kind: str, fields: Mapping[str, Any]) -> int:
+        """Append an entry with those of `fields` that its kind has."""
+        return self.log.append(session, kind, **{name: fields[name] for name in KINDS[kind]})
+
+    def found(self) -> None:
+        """Adopt a policy, admit a provider and a consumer: entries 1 to 3."""
+        bundle = PolicyBundle(digest=POLICY, content=BUNDLE, adopted=self.clock())
+        self.append(
+            "policy.adopted",
+            bundle,
+            PolicyInput(digest=DECIDED["input"], content=INPUT),
+            digest=POLICY,
+            revision="1",
+        )
+        for name, role in ((PROVIDER, "provider"), (CONSUMER, "consumer")):
+            row = Participant(id=name, name=name, login=name, roles=role, created=self.clock())
+            self.append("participant.admitted", row, participant=name, roles=[role], by=PROVIDER)
+
+    def register(self) -> int:
+        """Register the dataset and its offer: entry 4."""
+        now, columns = self.clock(), [{"name": "amount", "type": "integer"}]
+        offer = Offer(
+            id=OFFER,
+            dataset=DATASET,
+            purposes=["statistics"],
+            forms=["rows", "aggregate"],
+            units=UNITS,
+            epsilon=EPSILON,
+            price=PRICE,
+            min_group=10,
+            row_limit=100,
+            days=365,
+            automatic=True,
+            expires=now + timedelta(days=365),
+            created=now,
+        )
+        rows = [
+            Dataset(id=DATASET, provider=PROVIDER, zone="finance", title="t", description="d", created=now),
+            DatasetVersion(
+                dataset=DATASET,
+                version=1,
+                rows=5000,
+                size=9,
+                level=3,
+                columns=columns,
+                source_sha256=SHA,
+                payload_sha256=SHA,
+                path="up-1.sealed",
+                entry=REGISTERED,
+                created=now,
+            ),
+            DatasetKey(dataset=DATASET, version=1, wrapped=b"wrapped"),
+            offer,
+        ]
+        return self.append(
+            "dataset.registered",
+            *rows,
+            dataset=DATASET,
+            version=1,
+            zone="finance",
+            provider=PROVIDER,
+            source_sha256=SHA,
+            payload_sha256=SHA,
+            rows=5000,
+            level=3,
+            schema_sha256=digest(columns),
+            offer=OFFER,
+            price=PRICE,
+            offer_sha256=digest(offer.model_dump(mode="json")),
+            **DECIDED,
+        )
+
+    def negotiate(self) -> None:
+        """Negotiate an automatic offer to its end: entries 5 to 8."""
+        now = self.clock()
+        self.append(
+            "negotiation.changed",
+            Negotiation(
+                id=NEGOTIATION,
+                offer=OFFER,
+                dataset=DATASET,
+                provider=PROVIDER,
+                consumer=CONSUMER,
+                state="FINALIZED",
+                terms={},
+                agreement=AGREEMENT,
+                created=now,
+                updated=now,
+            ),
+            **self.moved("REQUESTED"),
+        )
+        expires = now + timedelta(days=300)
+        terms: dict[str, Any] = {
+            "negotiation": NEGOTIATION,
+            "offer": OFFER,
+            "dataset": DATASET,
+            "versions": [1],
+            "provider": PROVIDER,
+            "consumer": CONSUMER,
+            "purpose": "statistics",
+            "forms": ["rows", "aggregate", "encrypted"],
+            "units": UNITS,
+            "epsilon": EPSILON,
+            "price": PRICE,
+        }
+        row = Agreement(
+            id=AGREEMENT, **terms, expires=expires, state="FINALIZED", key=b"k", entry=CONCLUDED, created=now
+        )
+        self.append(
+            "agreement.concluded",
+            row,
+            agreement=AGREEMENT,
+            **terms,
+            agreement_sha256=SHA,
+            expires=expires.isoformat(),
+            **DECIDED,
+        )
+        self.append("negotiation.changed", **self.moved("AGREED"))
+
+    def finalize(self) -> None:
+        """Verify and finalize: entries 8 and 9 are one act."""
+
+        def act(session: Session) -> None:
+            self.entry(session, "negotiation.changed", self.moved("VERIFIED"))
+            self.entry(session, "negotiation.changed", self.moved("FINALIZED"))
+            session.add(Budget(agreement=AGREEMENT, units=UNITS, epsilon=EPSILON))
+
+        self.database.commit(act)
+
+    def moved(self, state: str) -> dict[str, Any]:
+        return {
+            "negotiation": NEGOTIATION,
+            "offer": OFFER,
+            "consumer": CONSUMER,
+            "state": state,
+            "by": CONSUMER,
+        }
+
+    def answer(self, count: int = 1, **changed: Any) -> int:
+        """Answer `count` queries of one unit in one act; return the first entry's index."""
+        fields = {
+            "agreement": AGREEMENT,
+            "dataset": DATASET,
+            "version": 1,
+            "form": "aggregate",
+            "query_sha256": SHA,
+            "answer_sha256": SHA,
+            "units": 1,
+            "epsilon": 0,
+            "price": PRICE,
+            **DECIDED,
+            **changed,
+        }
+
+        def act(session: Session) -> int:
+            indexes = [self.entry(session, "query.answered", fields) for _ in range(count)]
+            budget = session.get_one(Budget, AGREEMENT)
+            budget.units_spent += count * fields["units"]
+            session.add(budget)
+            return indexes[0]
+
+        return self.database.commit(act)
+
+    def grant(self, cube: str = "cb-1", **changed: Any) -> int:
+        """Build a cube and grant it to the agreement."""
+        fields = {
+            "cube": cube,
+            "dataset": DATASET,
+            "version": 1,
+            "agreement": AGREEMENT,
+            "spec_sha256": SHA,
+            "cells_sha256": SHA,
+            "units": 1,
+            "epsilon": 500_000,
+            "price": PRICE,
+            **DECIDED,
+            **changed,
+        }
+
+        def act(session: Session) -> int:
+            index = self.entry(session, "cube.granted", fields)
+            if session.get(Cube, cube) is None:
+                session.add(
+                    Cube(
+                        id=cube,
+                        dataset=DATASET,
+                        version=1,
+                        spec={},
+                        spec_sha256=SHA,
+                        cells_sha256=SHA,
+                        path="p",
+                        epsilon=fields["epsilon"],
+                        smallest=10,
+                        created=self.clock(),
+                    )
+                )
+                session.flush()
+            if session.get(CubeGrant, (cube, AGREEMENT)) is None:
+                session.add(CubeGrant(cube=cube, agreement=AGREEMENT, entry=index, created=self.clock()))
+            budget = session.get_one(Budget, AGREEMENT)
+            budget.units_spent += fields["units"]
+            budget.epsilon_spent += fields["epsilon"]
+            session.add(budget)
+            return index
+
+        return self.database.commit(act)
+
+    def withdraw(self) -> int:
+        """Withdraw the dataset and destroy its key."""
+
+        def act(session: Session) -> int:
+            row = session.get_one(Dataset, DATASET)
+            row.withdrawn = self.clock()
+            session.add(row)
+            session.delete(session.get_one(DatasetKey, (DATASET, 1)))
+            fields = {"dataset": DATASET, "versions": [1], "by": PROVIDER, **DECIDED}
+            return self.entry(session, "dataset.withdrawn", fields)
+
+        return self.database.commit(act)
+
+    def checkpoint(self) -> str:
+        with self.database.reading() as session:
+            return self.log.checkpoint(session)
+
+    def audit(self, source: Source, **known: Any) -> Report:
+        return audit(source, self.vkey, **known)
+
+
+def create_tables(url: str) -> None:
+    """Make every table, and the ledger's triggers, as the migration does."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        tables.metadata.create_all(connection)
+        for statement in triggers(engine.dialect.name):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def played(home: Path, answers: int = 20, url: str = "") -> Scene:
+    """Return a scene in which so many queries were answered: entry 10 is the first of them."""
+    scene = Scene(home, url=url)
+    scene.found()
+    scene.register()
+    scene.negotiate()
+    scene.finalize()
+    scene.answer(answers)
+    return scene
