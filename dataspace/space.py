@@ -9,10 +9,11 @@ from typing import Any
 from sqlmodel import Session
 
 from dataspace.database import Database
-from dataspace.errors import NotFound, PolicyDenied
+from dataspace.errors import NotFound, PolicyDenied, Unavailable
 from dataspace.keys import KeyStore
 from dataspace.ledger.log import Log
 from dataspace.policy import Decision, PolicyEngine, canonical_input
+from dataspace.policy.decision import UNAVAILABLE
 from dataspace.policy.models import PolicyInput
 from dataspace.settings import Settings
 from dataspace.zones.pack import Pack
@@ -81,10 +82,13 @@ def ensure(decision: Decision) -> None:
 
     Raises:
         PolicyDenied: the decision is a denial; `facts["reasons"]` says why.
+        Unavailable: the policy engine did not answer, which denies too (attack PO-01).
 
     """
     if decision.allow:
         return
+    if any(reason.code == UNAVAILABLE for reason in decision.reasons):
+        raise Unavailable("the policy engine does not answer, so nothing is allowed")
     reasons = [{"code": reason.code, **reason.facts} for reason in decision.reasons]
     codes = ", ".join(reason.code for reason in decision.reasons)
     raise PolicyDenied(f"the policy denies it: {codes}", reasons=reasons)

@@ -25,7 +25,6 @@ class _Plan:
     schema: pa.Schema
     types: Mapping[str, pa.DataType]
     careful: Mapping[str, Sequence[str]]
-    decimals: Sequence[str]
 
 
 def convert(chunks: Iterable[bytes], survey: Survey, columns: Sequence[Column], target: SealWriter) -> Sealed:
@@ -59,8 +58,7 @@ def _plan(survey: Survey, columns: Sequence[Column]) -> _Plan:
     for column, inference in zip(columns, survey.columns, strict=True):
         if inference.exponential and column.type is Type.INTEGER and column.name not in careful:
             reading[column.name] = pa.float64()
-    decimals = [column.name for column in columns if column.type is Type.DECIMAL]
-    return _Plan(pa.schema(list(types.items())), reading, careful, decimals)
+    return _Plan(pa.schema(list(types.items())), reading, careful)
 
 
 def _tables(chunks: Iterable[bytes], survey: Survey, plan: _Plan) -> Iterator[pa.Table]:
@@ -72,20 +70,20 @@ def _tables(chunks: Iterable[bytes], survey: Survey, plan: _Plan) -> Iterator[pa
 
 
 def _cleaned(table: pa.Table, plan: _Plan) -> pa.Table:
-    for position, wanted in enumerate(plan.schema):
-        values = table.column(position)
-        if wanted.name in plan.careful:
-            odd = pc.is_in(values, value_set=pa.array(plan.careful[wanted.name], pa.string()))
-            values = pc.if_else(odd, pa.scalar(None, pa.string()), values)
-        if values.type != wanted.type:
-            # By way of a double, for `1e+05` is no int64 to pyarrow; whole ones of 15 digits are exact.
-            exact = values if wanted.type == pa.date32() else pc.cast(values, pa.float64())
-            values = pc.cast(exact, wanted.type)
-        if wanted.name in plan.decimals:
-            # Adding zero makes -0.0 the zero that it equals.
-            values = pc.add(values, 0.0)
-        table = table.set_column(position, wanted, values)
-    return table
+    columns = [_typed(values, field, plan) for values, field in zip(table.columns, plan.schema, strict=True)]
+    return pa.table(columns, schema=plan.schema)
+
+
+def _typed(values: pa.ChunkedArray, field: pa.Field, plan: _Plan) -> pa.ChunkedArray:
+    if field.name in plan.careful:
+        odd = pc.is_in(values, value_set=pa.array(plan.careful[field.name], pa.string()))
+        values = pc.if_else(odd, pa.scalar(None, pa.string()), values)
+    if values.type != field.type:
+        # By way of a double, for `1e+05` is no int64 to pyarrow; whole ones of 15 digits are exact.
+        exact = values if field.type == pa.date32() else pc.cast(values, pa.float64())
+        values = pc.cast(exact, field.type)
+    # Adding zero makes -0.0 the zero that it equals.
+    return pc.add(values, 0.0) if field.type == pa.float64() else values
 
 
 def _cut(chunks: Iterable[bytes], survey: Survey) -> Iterator[bytes]:

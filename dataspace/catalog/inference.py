@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from dataspace.table import Type
 
 _DIGITS = 15  # a double holds every decimal of so many digits (IEEE 754: DBL_DIG)
+_SHOWN = 10  # lines that an error names
 _TOKENS = 16  # spellings of no number that one column may have
 _NO_NUMBER = r"(?i)^[+-]?(nan|inf|infinity)$"
 _HUGE = r"^[+-]?\d{1,20}(\.\d{1,20})?[eE]\+?\d{3,6}$"
@@ -99,8 +100,9 @@ class Inference:
             self._notice_codes(values)
             return set()
         self.tokens |= set(pc.unique(values.filter(odd)).to_pylist()[: _TOKENS + 1])
+        room = _SHOWN - len(self.token_lines)
         self.token_lines += [
-            line(int(row)) for row in np.flatnonzero(odd.to_numpy(zero_copy_only=False))[:10]
+            line(int(row)) for row in np.flatnonzero(odd.to_numpy(zero_copy_only=False))[:room]
         ]
         rest = _Texts(values.filter(pc.invert(odd)))
         if len(self.tokens) > _TOKENS:

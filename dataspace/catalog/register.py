@@ -66,6 +66,7 @@ class Registrar(Uploads):
         ensure(decision)
         confirmed = _Confirmation(found, registration, columns, offer, decision, asked)
         registered = self._space.database.commit(lambda session: self._register(session, caller, confirmed))
+        (self._folder("payloads") / f"{upload}.preview").unlink(missing_ok=True)
         if not registered.new:
             self._forget_payload(upload)
         return registered

@@ -23,6 +23,7 @@ from dataspace.catalog.records import parse
 from dataspace.errors import TooLarge, Unprocessable, Unsupported
 
 SAMPLE_ROWS = 10_000
+SAMPLE_CELLS = 2_000_000
 PREVIEW_ROWS = 20
 _HEAD = 1 << 16
 
@@ -72,7 +73,8 @@ class Surveyor:
             )
         self._declared = declared
         self._limits = limits
-        self._quota = SAMPLE_ROWS // (size // (4 << 20) + 1) + 1
+        self._blocks = size // (4 << 20) + 1
+        self._most = self._quota = 0
         self._survey = Survey()
         self._hash = hashlib.sha256()
         self._sampled: list[bytes] = []
@@ -104,7 +106,7 @@ class Surveyor:
         found.declared_encoding = self._declared.encoding
         found.warnings = [*transcoder.warnings, *scanner.warnings]
         self._refuse_tokens()
-        found.sample = self._texts(b"".join(self._sampled)).slice(0, SAMPLE_ROWS)
+        found.sample = self._texts(b"".join(self._sampled)).slice(0, self._most)
         found.first = self._texts(b"".join(self._first))
         return found
 
@@ -133,6 +135,9 @@ class Surveyor:
         found.header_length = len(record)
         found.header = _cells(record, found.delimiter)
         found.names = column_names(found.header, self._limits.columns)
+        # Wide tables are sampled less, for what is learned from a sample costs by the cell.
+        self._most = min(SAMPLE_ROWS, SAMPLE_CELLS // len(found.names))
+        self._quota = self._most // self._blocks + 1
         found.columns = [Inference(exponents=self._declared.exponents) for _ in found.names]
 
     def _take(self, block: Block, start: int) -> None:

@@ -5,15 +5,19 @@ that only this process holds, and the child that reads it writes the payload
 sealed under its data key.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlmodel import Session, col, delete, select
 
 from dataspace.catalog.intake import display_name
 from dataspace.catalog.models import Upload
+from dataspace.catalog.payloads import open_sealed, seal
 from dataspace.catalog.staging import Staging
 from dataspace.catalog.stored import upload_of
 from dataspace.errors import TooLarge
@@ -46,8 +50,17 @@ class Uploads:
         self._space.pack(zone)
         return Staging(self._folder("staging"), self._space.settings.upload_limit)
 
-    def read(self, caller: Caller, zone: str, filename: str, staging: Staging) -> Upload:
-        """Read a staged file in a child process; keep the payload, sealed, until its provider confirms.
+    def read(
+        self,
+        caller: Caller,
+        zone: str,
+        filename: str,
+        staging: Staging,
+        declared: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Upload:
+        """Read a staged file in a child process; keep payload and preview, sealed, until its provider confirms.
+
+        `declared` overrides what would be detected: `encoding`, `delimiter`.
 
         Raises:
             Unprocessable: the file cannot be taken; `facts` name the first bad lines.
@@ -66,22 +79,34 @@ class Uploads:
                     "target_key": key,
                     "target_context": upload.encode(),
                     "pack": pack.rules(),
+                    "declared": dict(declared),
                 },
             )
             self._check_size(found)
+            preview = found.pop("preview")
+            self._keep_preview(upload, key, preview)
             kept = self._upload(caller, pack, upload, key, found)
             kept.filename = display_name(filename)
-            return self._space.database.commit(lambda session: _added(session, kept))
+            self._space.database.commit(lambda session: session.add(kept))
+            return self.upload(caller, upload)
         except BaseException:
-            target.unlink(missing_ok=True)
+            self._forget_payload(upload)
             raise
         finally:
             staging.discard()
 
     def upload(self, caller: Caller, upload: str) -> Upload:
-        """Return an upload that waits for its provider's word; NotFound when it is another's."""
+        """Return an upload that waits for its provider's word, its preview in `proposal`.
+
+        Raises:
+            NotFound: there is none, or it is another's.
+
+        """
         with self._space.database.reading() as session:
-            return upload_of(session, caller, upload)
+            found = upload_of(session, caller, upload)
+        # Only now, on an object that no session writes back: the preview holds cells of the dataset.
+        found.proposal = {**found.proposal, "preview": self._open_preview(found)}
+        return found
 
     def discard(self, caller: Caller, upload: str) -> None:
         """Forget an upload that was not confirmed."""
@@ -107,7 +132,17 @@ class Uploads:
         return folder
 
     def _forget_payload(self, upload: str) -> None:
-        (self._folder("payloads") / f"{upload}.sealed").unlink(missing_ok=True)
+        for kind in ("sealed", "preview"):
+            (self._folder("payloads") / f"{upload}.{kind}").unlink(missing_ok=True)
+
+    def _keep_preview(self, upload: str, key: bytes, preview: Mapping[str, Any]) -> None:
+        with (self._folder("payloads") / f"{upload}.preview").open("xb") as file:
+            seal(BytesIO(json.dumps(preview).encode()), file, key, _preview_of(upload))
+
+    def _open_preview(self, found: Upload) -> Any:
+        key = self._space.keys.secret(f"zone/{found.zone}").unwrap(found.key, found.id.encode())
+        path = self._folder("payloads") / f"{found.id}.preview"
+        return json.loads(b"".join(open_sealed(path, key, _preview_of(found.id))))
 
     def _check_size(self, found: Mapping[str, Any]) -> None:
         # Loaded as a table it takes about three times its text; a worker must hold it beside its own work.
@@ -134,6 +169,5 @@ class Uploads:
         )
 
 
-def _added(session: Session, upload: Upload) -> Upload:
-    session.add(upload)
-    return upload
+def _preview_of(upload: str) -> bytes:
+    return f"{upload}/preview".encode()

@@ -1,4 +1,4 @@
-"""What is stored of decisions, so that an auditor can make them again: bundles by digest, inputs by digest."""
+"""What is stored of decisions, so that an auditor can make them again: bundles and inputs, by digest."""
 
 from datetime import datetime
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from opa_client import OpaClient  # type: ignore[import-untyped]
+from opa_client import OpaClient
 from requests import ConnectionError, RequestException, Response, Session, Timeout  # noqa: A004 - theirs
 from urllib3.exceptions import HTTPError
 

@@ -44,7 +44,7 @@ _MOST_FUNCTIONS: Final = 10_000
 _CHUNK: Final = 1 << 12
 
 
-class _Stopped(Exception):  # noqa: N818 - it never leaves this file
+class _Stopped(Exception):
     """The policy called a function it must not need."""
 
 

@@ -20,7 +20,7 @@ from dataspace.transfer.suppress import Group, complement, enough, lacking, leas
 from dataspace.transfer.warm import Table
 
 _GROUPS_LIMIT: Final = 100_000
-_DIGITS: Final = 15  # of a double: those that do not depend on the order of a sum
+_DIGITS: Final = 15  # of a sum of doubles: 0.1 + 0.2 is 0.3
 
 
 def aggregate(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,4 +152,5 @@ def _cell(group: Group, output: Mapping[str, Any]) -> Any:
     if total is None or (isinstance(total, float) and not math.isfinite(total)):
         return None
     number = total / group.counts[column + 1] if function == "avg" else total
-    return float(f"{number:.{_DIGITS}g}") if isinstance(number, float) else number
+    # Of integers sums are exact, and averages the nearest double.
+    return float(f"{number:.{_DIGITS}g}") if isinstance(total, float) else number

@@ -142,7 +142,7 @@ def _units(column: Column, measure: CubeMeasure) -> str:
 
 
 def _sum(column: Column) -> str:
-    # A compensated sum, for doubles: its first fifteen digits do not depend on the order.
+    # For doubles a compensated sum, which hardly depends on the order.
     return "sum" if column.type is Type.INTEGER else "fsum"
 
 

@@ -5,19 +5,17 @@
     [WHERE conditions: = <> < <= > >= IN BETWEEN IS NULL, each of a column with literals, AND OR NOT ( )]
     [GROUP BY column, ...] [ORDER BY column [DESC], ...] [LIMIT whole number]
 
-sqlglot reads the text, and only tokens of this language come to its parser, for
-its time grows exponentially on some (12 s for 8 kB of nested STRUCT, measured).
-What it made is taken apart by an allow-list, of kinds of node and of the parts
-each may have: whatever a later version of sqlglot learns to read stays refused.
-Nothing of the text survives but names, literals and whole numbers.
+sqlglot parses the tokens of this language (`tokens`). What it made is taken apart
+by an allow-list, of kinds of node and of the parts each may have: whatever a
+later version of sqlglot learns to read stays refused. Nothing of the text
+survives but names, literals and whole numbers.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Final, NoReturn
+from typing import Final
 
-from sqlglot import Dialect, Token, TokenType
 from sqlglot import expressions as ast
 from sqlglot.errors import SqlglotError
 
@@ -35,12 +33,10 @@ from dataspace.transfer.predicate import (
     within,
 )
 from dataspace.transfer.statement import Aggregate, Field, Function, Order, Query
+from dataspace.transfer.tokens import DUCKDB, TAKEN, refuse, tokens
 
-_DUCKDB: Final = Dialect.get_or_raise("duckdb")
 _LENGTH_LIMIT: Final = 8192  # bytes of UTF-8
-_DEPTH_LIMIT: Final = 16
 _NAME_LIMIT: Final = 200
-_TAKEN: Final = "SELECT columns, COUNT, SUM, AVG FROM data WHERE ... GROUP BY ... ORDER BY ... LIMIT ..."
 _NUMBER: Final = re.compile(r"\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", re.ASCII)
 _OPERATORS: Final[Mapping[type[ast.Expr], Operator]] = {
     ast.EQ: Operator.EQUAL,
@@ -55,31 +51,6 @@ _FUNCTIONS: Final[Mapping[type[ast.Expr], Function]] = {
     ast.Sum: Function.SUM,
     ast.Avg: Function.AVG,
 }
-_WORDS: Final = {
-    TokenType.SELECT, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.LIMIT,
-    TokenType.ALIAS, TokenType.ASC, TokenType.DESC, TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.IN,
-    TokenType.BETWEEN, TokenType.IS, TokenType.NULL, TokenType.DATE, TokenType.VAR, TokenType.IDENTIFIER,
-    TokenType.STRING, TokenType.NUMBER, TokenType.STAR, TokenType.COMMA, TokenType.DOT, TokenType.DASH,
-    TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE,
-    TokenType.L_PAREN, TokenType.R_PAREN,
-}  # fmt: skip
-# Words that mean something in SQL, nothing here, and are good names of columns.
-_NAMES: Final = {
-    TokenType.TIME, TokenType.TIMESTAMP, TokenType.TIMESTAMPNTZ, TokenType.INDEX, TokenType.STRUCT, TokenType.ROWS,
-    TokenType.RANGE, TokenType.FORMAT, TokenType.PERCENT, TokenType.FIRST, TokenType.DEFAULT, TokenType.END,
-    TokenType.TEXT, TokenType.INT, TokenType.DOUBLE, TokenType.VIEW, TokenType.SCHEMA, TokenType.DATABASE,
-    TokenType.COLUMN, TokenType.COMMENT, TokenType.MAP, TokenType.LIST, TokenType.DECIMAL, TokenType.UUID,
-    TokenType.JSON, TokenType.OBJECT, TokenType.LEFT, TokenType.RIGHT, TokenType.NEXT, TokenType.UNIQUE,
-    TokenType.OPERATOR, TokenType.SESSION, TokenType.KEEP, TokenType.CACHE, TokenType.CONSTRAINT,
-}  # fmt: skip
-_BEFORE_PAREN: Final = {
-    TokenType.IN,
-    TokenType.AND,
-    TokenType.OR,
-    TokenType.NOT,
-    TokenType.WHERE,
-    TokenType.L_PAREN,
-}
 
 
 def parse(text: str) -> Query:
@@ -93,45 +64,16 @@ def parse(text: str) -> Query:
         size = len(text.encode())
         if size > _LENGTH_LIMIT:
             raise Malformed(f"query of {size} bytes, want at most {_LENGTH_LIMIT}")
-        (tree,) = _DUCKDB.parser().parse(_tokens(text), text)
+        (tree,) = DUCKDB.parser().parse(tokens(text), text)
         return _query(tree)
     except (SqlglotError, RecursionError, ValueError) as error:
         # Without its text, which may be of any length.
-        raise Malformed(f"not a query: want {_TAKEN}") from error
-
-
-def _tokens(text: str) -> list[Token]:
-    """Return the tokens of a text, all of this language and not deeply nested."""
-    tokens = _DUCKDB.tokenize(text)
-    if not tokens or tokens[0].token_type is not TokenType.SELECT:
-        _refuse("a query begins with SELECT")
-    if tokens[-1].token_type is TokenType.SEMICOLON:
-        tokens.pop()
-    depth = signs = 0
-    for place, token in enumerate(tokens):
-        kind = token.token_type
-        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
-        signs = signs + 1 if kind in {TokenType.NOT, TokenType.DASH} else 0
-        if max(depth, signs) > _DEPTH_LIMIT:
-            _refuse(f"nested deeper than {_DEPTH_LIMIT}")
-        if kind is TokenType.L_PAREN and not _may_open(tokens[place - 1]):
-            _refuse("a function or a list in a place where none is")
-        if kind in _NAMES:
-            tokens[place] = Token(TokenType.IDENTIFIER, token.text)
-        elif kind not in _WORDS:
-            _refuse(f"{kind.name}; a column of such a name stands in double quotes")
-    return tokens
-
-
-def _may_open(before: Token) -> bool:
-    """Say whether a parenthesis may follow: of a function of ours, a list of literals or a condition."""
-    function = before.token_type is TokenType.VAR and before.text.lower() in list(Function)
-    return function or before.token_type in _BEFORE_PAREN
+        raise Malformed(f"not a query: want {TAKEN}") from error
 
 
 def _query(tree: ast.Expr | None) -> Query:
     if not isinstance(tree, ast.Select):
-        _refuse("want one SELECT")
+        refuse("want one SELECT")
     _only(tree, "expressions", "from_", "where", "group", "order", "limit")
     _check_table(tree.args.get("from_"))
     outputs = [node for node in tree.expressions if not isinstance(node, ast.Star)]
@@ -139,7 +81,7 @@ def _query(tree: ast.Expr | None) -> Query:
     if everything:
         _only(tree.expressions[0])
         if len(tree.expressions) > 1:
-            _refuse("* stands alone")
+            refuse("* stands alone")
     where, group, order = tree.args.get("where"), tree.args.get("group"), tree.args.get("order")
     return Query(
         outputs=tuple(_output(node) for node in outputs),
@@ -153,10 +95,10 @@ def _query(tree: ast.Expr | None) -> Query:
 def _check_table(source: ast.Expr | None) -> None:
     table = _inner(source) if source else None
     if not isinstance(table, ast.Table):
-        _refuse("want FROM data")
+        refuse("want FROM data")
     _only(table, "this")
     if _name(table.this).lower() != "data":
-        _refuse("the one table is data")
+        refuse("the one table is data")
 
 
 def _output(node: ast.Expr) -> tuple[str, Field | Aggregate]:
@@ -178,7 +120,7 @@ def _output(node: ast.Expr) -> tuple[str, Field | Aggregate]:
 
 def _order(node: ast.Expr) -> Order:
     if not isinstance(node, ast.Ordered):
-        _refuse("order by columns only")
+        refuse("order by columns only")
     # sqlglot fills in where NULL goes by default; that order we fix ourselves.
     _only(node, "this", "desc", "nulls_first")
     return Order(_column(node.this), bool(node.args.get("desc")))
@@ -190,7 +132,7 @@ def _limit(node: ast.Expr | None) -> int | None:
     _only(node, "expression")
     number = _literal(node.args["expression"])
     if not number.number or not number.text.isdecimal() or len(number.text) > 15:
-        _refuse("LIMIT takes a whole number")
+        refuse("LIMIT takes a whole number")
     return int(number.text)
 
 
@@ -217,7 +159,7 @@ def _test(node: ast.Expr) -> Predicate:
         case ast.Is():
             _only(node, "this", "expression")
             if not isinstance(node.expression, ast.Null):
-                _refuse("IS takes NULL only")
+                refuse("IS takes NULL only")
             return Missing(_column(node.this))
         case _:
             return _comparison(node)
@@ -226,7 +168,7 @@ def _test(node: ast.Expr) -> Predicate:
 def _comparison(node: ast.Expr) -> Predicate:
     operator = _OPERATORS.get(type(node))
     if operator is None:
-        _refuse(f"{_kind(node)} is no condition of a column with a literal")
+        refuse(f"{_kind(node)} is no condition of a column with a literal")
     _only(node, "this", "expression")
     if isinstance(node.this, ast.Column):
         return Compare(_column(node.this), operator, _literal(node.expression))
@@ -255,12 +197,12 @@ def _literal(node: ast.Expr) -> Literal:
         positive = _literal(_inner(node))
         return positive if positive.text == "0" else Literal(f"-{positive.text}", number=True)
     if not isinstance(node, ast.Literal):
-        _refuse(f"{_kind(node)} is no literal")
+        refuse(f"{_kind(node)} is no literal")
     text: str = node.this
     if node.is_string:
-        return Literal(text) if "\0" not in text else _refuse("a literal holds NUL")
+        return Literal(text) if "\0" not in text else refuse("a literal holds NUL")
     if not _NUMBER.fullmatch(text):
-        _refuse("a number of more than 40 digits")
+        refuse("a number of more than 40 digits")
     return Literal(_shortest(Decimal(text)), number=True)
 
 
@@ -271,21 +213,21 @@ def _shortest(number: Decimal) -> str:
 
 def _column(node: ast.Expr) -> str:
     if not isinstance(node, ast.Column):
-        _refuse(f"{_kind(node)} is no column")
+        refuse(f"{_kind(node)} is no column")
     _only(node, "this", "table")
     table = node.args.get("table")
     if table is not None and _name(table).lower() != "data":
-        _refuse("the one table is data")
+        refuse("the one table is data")
     return _name(node.this)
 
 
 def _name(node: ast.Expr) -> str:
     if not isinstance(node, ast.Identifier):
-        _refuse(f"{_kind(node)} is no name")
+        refuse(f"{_kind(node)} is no name")
     _only(node, "this", "quoted")
     name: str = node.this
     if not 0 < len(name) <= _NAME_LIMIT or not name.isprintable():
-        _refuse(f"a name has 1 to {_NAME_LIMIT} printable characters")
+        refuse(f"a name has 1 to {_NAME_LIMIT} printable characters")
     return name
 
 
@@ -308,12 +250,8 @@ def _only(node: ast.Expr, *parts: str) -> None:
         name for name, value in node.args.items() if name not in parts and value not in (None, False, [])
     ]
     if found:
-        _refuse(f"{_kind(node)} with {found[0].rstrip('_')}")
+        refuse(f"{_kind(node)} with {found[0].rstrip('_')}")
 
 
 def _kind(node: object) -> str:
     return type(node).__name__.upper()
-
-
-def _refuse(what: str) -> NoReturn:
-    raise Malformed(f"not taken in a query: {what}; want {_TAKEN}")

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def _propose(column: Sampled, name: str, values: _Values, fields: Sequence[Field
     return replace(best, column=replace(best.column, name=name))
 
 
-def _match(field: Field, column: Sampled, words: Sequence[str], values: _Values) -> Proposal | None:
+def _match(field: Field, column: Sampled, words: tuple[str, ...], values: _Values) -> Proposal | None:
     """Return what speaks for a field, or None when nothing does."""
     named = any(_names(pattern, words) for pattern in field.names)
     if not named and not (field.by_value and _distinct_enough(field, values)):
@@ -211,19 +212,20 @@ def _subject(proposals: Sequence[Proposal], values: Sequence[_Values], fields: I
     return min(usable, default=(0, 0, -1))[2]
 
 
-def _words(name: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def _words(name: str) -> tuple[str, ...]:
     """Return the words of a column's name: `customerID_no` has three, `客户身份证号` one."""
-    return [word.lower() for word in _WORDS.findall(unicodedata.normalize("NFKC", name))]
+    return tuple(word.lower() for word in _WORDS.findall(unicodedata.normalize("NFKC", name)))
 
 
-def _names(pattern: str, words: Sequence[str]) -> bool:
+def _names(pattern: str, words: tuple[str, ...]) -> bool:
     """Tell whether a field's pattern names this column: Latin by whole words, Chinese anywhere."""
     wanted = _words(pattern.removeprefix("="))
     if pattern.startswith("="):
-        return wanted == list(words)
+        return wanted == words
     if not pattern.isascii():
         return pattern.lower() in "".join(words)
     if "".join(wanted) == "".join(words):
         return True
     length = len(wanted)
-    return any(list(words[start : start + length]) == wanted for start in range(len(words) - length + 1))
+    return any(words[start : start + length] == wanted for start in range(len(words) - length + 1))

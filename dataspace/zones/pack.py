@@ -237,7 +237,9 @@ def _check_parameters(method: Method, parameters: Mapping[str, int | str], place
 
 
 def _check_sample(sample: Sample, path: Path) -> None:
-    _unique([column.name for column in sample.columns], f"{path}: columns")
+    names = _unique([column.name for column in sample.columns], f"{path}: columns")
+    if unknown := set(sample.examples.subjects) - names:
+        raise Malformed(f"{path}: examples.subjects names {min(unknown)!r}, which is not in columns")
     if sample.first_day > sample.last_day:
         raise Malformed(f"{path}: first_day is after last_day")
     for column in sample.columns:

@@ -126,6 +126,33 @@ class SampleColumn(_Read, frozen=True, kw_only=True):
     prefix: str = ""
 
 
+class ExampleSum(_Read, frozen=True, kw_only=True):
+    """A sum of an example's cube, with the bounds that its values are clamped to."""
+
+    column: Text
+    low: int
+    high: int
+
+
+class ExampleCube(_Read, frozen=True, kw_only=True):
+    """A cube of counts and `sums`; `epsilon` in millionths."""
+
+    dimensions: list[Text]
+    sums: list[ExampleSum]
+    max_rows: Positive
+    epsilon: Positive
+
+
+class Examples(_Read, frozen=True, kw_only=True):
+    """What to ask of the sample, form by form; an empty query is not asked."""
+
+    purpose: Name
+    subjects: list[Text]
+    rows: str = ""
+    aggregate: str = ""
+    cube: ExampleCube | None = None
+
+
 class Sample(_Read, frozen=True, kw_only=True):
     """The zone's synthetic sample; `most_rows` is the most rows about one subject."""
 
@@ -137,6 +164,7 @@ class Sample(_Read, frozen=True, kw_only=True):
     first_day: date
     last_day: date
     columns: list[SampleColumn]
+    examples: Examples
 
 
 class Zone(_Read, frozen=True, kw_only=True):

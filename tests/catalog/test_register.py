@@ -38,7 +38,10 @@ def test_a_registered_dataset_is_in_the_catalogue_and_its_digests_in_the_ledger(
 
 def test_plaintext_never_lies_on_disk(space: Simulator) -> None:
     marker = b"a-cell-nobody-else-has"
-    space.registered(space.provider(), people(50) + b"P999999," + marker + b",30,1\n", subjects=["number"])
+    content = b"number,district,age,income\nP999999," + marker + b",30,1\n" + people(50).partition(b"\n")[2]
+    provider = space.provider()
+    assert marker.decode() in str(_upload(space, provider, content).proposal["preview"])
+    space.registered(provider, content, subjects=["number"])
     assert not [
         path for path in space.settings.home.rglob("*") if path.is_file() and marker in path.read_bytes()
     ]
