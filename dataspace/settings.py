@@ -43,6 +43,7 @@ class Settings:
     upload_limit: int = 1 << 30
     worker_memory: int = 4 << 30
     query_seconds: int = 20
+    anchor_seconds: int = 60
 
     def __post_init__(self) -> None:
         defaults = {

@@ -1,0 +1,211 @@
+"""The program put together: a home is made by `initialise`, opened by `open_service`, and closed again."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from sqlmodel import Session, select
+
+from dataspace import migrations
+from dataspace.catalog.register import Registrar
+from dataspace.catalog.search import Catalogue
+from dataspace.database import Database
+from dataspace.errors import Malformed
+from dataspace.keys import KeyStore, open_keys
+from dataspace.keys.file import FileKeys
+from dataspace.ledger.anchored import FILE, Anchorage
+from dataspace.ledger.anchors import open_anchor
+from dataspace.ledger.log import Log
+from dataspace.membership.admit import Admission, Membership
+from dataspace.negotiation.negotiate import Negotiator
+from dataspace.policy import PolicyEngine, open_policy
+from dataspace.policy.models import PolicyBundle
+from dataspace.sandbox import Pool
+from dataspace.settings import Settings
+from dataspace.space import Space, utc_now
+from dataspace.transfer.answer import Answers
+from dataspace.transfer.encrypted import EncryptedAnswers
+from dataspace.transfer.engine import WORKER, Engine
+from dataspace.transfer.receipts import Receipts
+from dataspace.web.service import Service
+from dataspace.worker import Job, Worker
+from dataspace.zones.pack import Pack, load_packs
+
+_LOG = logging.getLogger("dataspace")
+_MEGABYTE = 1 << 20
+_ENCRYPTED_MEMORY = 2048 * _MEGABYTE
+_INTAKE_SECONDS = 600.0
+_ENCRYPTED_SECONDS = 30.0
+_EXPIRE_SECONDS = 3600.0
+
+
+def initialise(settings: Settings, name: str, login: str, password: str | None = None) -> Admission:
+    """Make keys, database, log and the first operator; what is there already is kept.
+
+    Raises:
+        Conflict: the space has its first operator already.
+
+    """
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    packs = _packs(settings)
+    keys = open_keys(settings.keys)
+    if isinstance(keys, FileKeys):
+        for needed in ("log", "anchor", *(f"zone/{zone}" for zone in packs)):
+            keys.create(needed)
+    migrations.upgrade(settings.database)
+    with _space(settings, packs, keys, utc_now) as space:
+        _begin(space)
+        return Membership(space).found(name, login, password)
+
+
+def log_key(settings: Settings) -> str:
+    """Return the log's verifier key, read from the service's own keys: what to give to auditors by hand."""
+    return Log(settings.origin, open_keys(settings.keys), clock=utc_now).vkey()
+
+
+@contextmanager
+def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Service]:
+    """Open a space for serving; its workers and its database are closed with the context.
+
+    Raises:
+        Unavailable: the database is of another schema, or the log is behind its anchor and may not grow.
+        Conflict: another process serves this home.
+
+    """
+    with ExitStack() as stack:
+        space = stack.enter_context(_space(settings, _packs(settings), open_keys(settings.keys), clock))
+        yield _service(space, stack)
+
+
+def jobs(service: Service) -> Worker:
+    """Return the periodic jobs of a space, not started."""
+    return Worker(
+        [
+            Job("anchor", float(service.space.settings.anchor_seconds), service.anchors.publish),
+            Job("expire-uploads", _EXPIRE_SECONDS, service.registrar.expire),
+        ]
+    )
+
+
+@contextmanager
+def _space(
+    settings: Settings, packs: dict[str, Pack], keys: KeyStore, clock: Callable[[], datetime]
+) -> Iterator[Space]:
+    migrations.ensure_current(settings.database)
+    log = Log(settings.origin, keys, clock=clock)
+    database = Database(settings.database, log)
+    try:
+        policy = open_policy(settings.policy)
+        yield Space(settings, database, log, policy, keys, packs, clock)
+    finally:
+        database.close()
+
+
+def _anchorage(space: Space) -> Anchorage:
+    settings, keys = space.settings, space.keys
+    key = (lambda: keys.raw("anchor")) if isinstance(keys, FileKeys) else b""
+    anchor = open_anchor(settings.anchor, settings.origin, key)
+    return Anchorage(space.database, space.log, anchor, settings.home / FILE)
+
+
+def _begin(space: Space) -> Anchorage:
+    """Return the anchors, after they had their say: a log that is behind them gets no first entry."""
+    anchors = _anchorage(space)
+    anchors.guard()
+    _adopt(space, space.policy)
+    return anchors
+
+
+def _service(space: Space, stack: ExitStack) -> Service:
+    settings = space.settings
+    intake = _pool(
+        stack,
+        Pool(
+            "dataspace.catalog.intake:Intake",
+            workers=1,
+            memory=settings.worker_memory,
+            deadline=_INTAKE_SECONDS,
+        ),
+    )
+    queries = _pool(
+        stack,
+        Pool(
+            WORKER,
+            workers=settings.workers,
+            memory=settings.worker_memory,
+            deadline=float(settings.query_seconds),
+        ),
+    )
+    encrypted = _pool(
+        stack,
+        Pool(
+            "dataspace.privacy.encrypted:Evaluator",
+            workers=settings.workers,
+            memory=_ENCRYPTED_MEMORY,
+            deadline=_ENCRYPTED_SECONDS,
+        ),
+    )
+    builder = _pool(
+        stack,
+        Pool(
+            "dataspace.privacy.cube:Builder", workers=1, memory=_ENCRYPTED_MEMORY, deadline=_ENCRYPTED_SECONDS
+        ),
+    )
+    engine = Engine(queries)
+    answers = EncryptedAnswers(space, engine, builder, encrypted)
+
+    def withdrawn(dataset: str) -> None:
+        engine.evict(dataset)
+        answers.forget(dataset)
+
+    anchors = _begin(space)
+    return Service(
+        space=space,
+        anchors=anchors,
+        membership=Membership(space),
+        registrar=Registrar(space, intake, withdrawn),
+        catalogue=Catalogue(space),
+        negotiator=Negotiator(space),
+        answers=Answers(space, engine),
+        encrypted=answers,
+        receipts=Receipts(space, anchors),
+    )
+
+
+def _pool(stack: ExitStack, pool: Pool) -> Pool:
+    stack.callback(pool.close)
+    return pool
+
+
+def _packs(settings: Settings) -> dict[str, Pack]:
+    hosts = [zone for zone in settings.hosts.split(",") if zone]
+    packs = load_packs(Path(settings.zones), hosts)
+    missing = sorted(set(hosts) - packs.keys())
+    if missing:
+        raise Malformed(f"setting DATASPACE_HOSTS names the zone {missing[0]!r}, which has no pack")
+    return packs
+
+
+def _adopt(space: Space, policy: PolicyEngine) -> None:
+    """Keep the bundle that decides from now on, by digest: replaying a decision needs it."""
+
+    def known(session: Session) -> bool:
+        return (
+            session.exec(select(PolicyBundle.digest).where(PolicyBundle.digest == policy.digest)).first()
+            is not None
+        )
+
+    def act(session: Session) -> None:
+        if not known(session):
+            content = policy.bundle()
+            assert hashlib.sha256(content).hexdigest() == policy.digest  # noqa: S101
+            session.add(PolicyBundle(digest=policy.digest, content=content, adopted=space.clock()))
+            space.log.append(session, "policy.adopted", digest=policy.digest, revision=policy.revision)
+
+    with space.database.reading() as session:
+        if known(session):
+            return
+    space.database.commit(act)

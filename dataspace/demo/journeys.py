@@ -1,0 +1,196 @@
+"""The journeys of the providers and of the consumer, as they would write them with the SDK."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dataspace.client import Answer, DataSpace
+from dataspace.client.encrypted import Keys
+from dataspace.errors import PolicyDenied
+from dataspace.zones.pack import Pack
+from dataspace.zones.samples import write_sample
+
+_ROWS = 5000
+
+
+@dataclass
+class Journeys:
+    """What is played, and what came of it."""
+
+    url: str
+    token: str = field(repr=False)
+    packs: Mapping[str, Pack]
+    key: str
+    console: Console
+    members: list[dict[str, Any]] = field(default_factory=list)
+    datasets: list[dict[str, Any]] = field(default_factory=list)
+    agreements: list[dict[str, Any]] = field(default_factory=list)
+    receipts: list[int] = field(default_factory=list)
+
+    def play(self, samples: Path) -> None:
+        """Play every journey but the auditor's; samples are written to `samples`."""
+        with DataSpace(self.url, self.token) as operator:
+            self._admit(operator)
+        for zone, pack in self.packs.items():
+            with DataSpace(self.url, self.member(f"{zone}-provider")["token"]) as provider:
+                self._provide(provider, pack, samples)
+        with DataSpace(self.url, self.member("buyer")["token"]) as consumer:
+            self._consume(consumer)
+
+    def member(self, login: str) -> dict[str, Any]:
+        """Return a member by its login."""
+        return next(member for member in self.members if member["login"] == login)
+
+    def done(self) -> dict[str, Any]:
+        """Return what was done, for scripts."""
+        return {
+            "key": self.key,
+            "datasets": self.datasets,
+            "agreements": self.agreements,
+            "receipts": self.receipts,
+        }
+
+    def _admit(self, operator: DataSpace) -> None:
+        self.console.rule("the operator admits the participants")
+        wanted = [(f"{zone}-provider", pack.title.zh, "provider") for zone, pack in self.packs.items()]
+        for login, name, role in [
+            *wanted,
+            ("buyer", "数据买方", "consumer"),
+            ("auditor", "审计方", "auditor"),
+        ]:
+            password = secrets.token_urlsafe(12)
+            admitted = operator.admit(name, login, [role], password)
+            self.members.append(
+                {
+                    "id": admitted["participant"]["id"],
+                    "login": login,
+                    "password": password,
+                    "roles": role,
+                    "token": admitted["token"],
+                }
+            )
+            self.console.print(f"  {login} ({name}) is {admitted['participant']['id']}, {role}")
+
+    def _provide(self, provider: DataSpace, pack: Pack, samples: Path) -> None:
+        self.console.rule(f"provider: {pack.title.zh} {pack.title.en}")
+        path = write_sample(pack, samples, _ROWS)
+        upload = provider.upload(path, pack.name)
+        proposal = upload["proposal"]
+        self.console.print(
+            f"  {path.name}: {upload['rows']} rows, {proposal['encoding']}, "
+            f"separated by {proposal['delimiter']!r}; proposed:"
+        )
+        self.console.print(_columns(proposal))
+        forms = ["rows", "aggregate"] if pack.sample.examples.rows else ["aggregate", "encrypted"]
+        registered = provider.confirm(
+            upload["id"],
+            pack.sample.title.zh,
+            price=pack.price,
+            description=pack.sample.title.en,
+            subjects=pack.sample.examples.subjects,
+            offer={"forms": forms},
+        )
+        self.datasets.append({"zone": pack.name, **registered})
+        self.receipts.append(registered["entry"])
+        self.console.print(
+            f"  registered as {registered['dataset']}, version {registered['version']}, "
+            f"entry {registered['entry']} of the ledger"
+        )
+
+    def _consume(self, consumer: DataSpace) -> None:
+        self.console.rule("the buyer finds, negotiates and queries")
+        found = consumer.catalog()["dataset"]
+        self.console.print(f"  the catalogue has {len(found)} datasets")
+        keys = Keys.create()
+        for dataset in self.datasets:
+            examples = self.packs[dataset["zone"]].sample.examples
+            agreement = consumer.negotiate(dataset["offer"], examples.purpose)
+            self.agreements.append({"zone": dataset["zone"], "id": agreement["id"]})
+            self.console.print(
+                f"  {dataset['zone']}: agreement {agreement['id']} for {examples.purpose}, "
+                f"{agreement['units']} units"
+            )
+            for form, sql in (("rows", examples.rows), ("aggregate", examples.aggregate)):
+                if sql:
+                    self.console.print(f"  {form}: {sql}")
+                    self._show(consumer.query(agreement["id"], sql, form))
+            if examples.cube:
+                self._encrypted(consumer, agreement["id"], examples.cube, keys)
+            if not examples.rows:
+                self._refused(consumer, agreement["id"])
+
+    def _encrypted(self, consumer: DataSpace, agreement: str, cube: Any, keys: Keys) -> None:
+        sums = [
+            {"kind": "sum", "column": one.column, "low": one.low, "high": one.high, "precision": 0}
+            for one in cube.sums
+        ]
+        layout = consumer.cube(
+            agreement,
+            cube.dimensions,
+            [{"kind": "count"}, *sums],
+            max_rows=cube.max_rows,
+            epsilon=cube.epsilon,
+        )
+        weights = [1 if place % 2 == 0 else 0 for place in range(len(layout.cells))]
+        totals, answer = consumer.encrypted_totals(agreement, layout, weights, keys)
+        self.receipts.append(answer.entry)
+        chosen = [
+            " ".join(map(str, cell)) for cell, weight in zip(layout.cells, weights, strict=True) if weight
+        ]
+        self.console.print(
+            f"  encrypted: {len(layout.cells)} cells of {', '.join(layout.dimensions)}; "
+            f"the service never learns that the buyer chose {' / '.join(chosen[:4])}"
+        )
+        for name, total in totals.items():
+            self.console.print(
+                f"    {name} = {total}, decrypted with the buyer's own key "
+                f"(entry {answer.entry}, {answer.price / 100:.2f} yuan)"
+            )
+
+    def _refused(self, consumer: DataSpace, agreement: str) -> None:
+        try:
+            consumer.query(agreement, "SELECT * FROM data", "rows")
+        except PolicyDenied as error:
+            codes = ", ".join(reason["code"] for reason in error.facts["reasons"])
+            self.console.print(
+                f"  rows are outside of this agreement: refused, {codes} (entry {error.facts['entry']})"
+            )
+            self.receipts.append(int(error.facts["entry"]))
+        else:
+            raise AssertionError("a query outside the agreement was answered")
+
+    def _show(self, answer: Answer) -> None:
+        answer.receipt()
+        self.receipts.append(answer.entry)
+        table = Table(*answer.columns, box=None, padding=(0, 2))
+        for row in answer.rows[:6]:
+            table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+        self.console.print(table)
+        hidden = ", small groups left out" if answer.suppressed else ""
+        self.console.print(
+            f"    entry {answer.entry}, {answer.units} units, {answer.price / 100:.2f} yuan{hidden}"
+        )
+
+
+def _columns(found: Mapping[str, Any]) -> Table:
+    """Return the proposal beside the desensitized first row."""
+    table = Table(
+        "column", "category", "level", "method", "evidence", "a buyer sees", box=None, padding=(0, 2)
+    )
+    first = found["preview"]["desensitized"][0]
+    for column, proposal, value in zip(found["columns"], found["proposals"], first, strict=True):
+        evidence = str(proposal["evidence"]).partition(";")[0]
+        table.add_row(
+            column["name"],
+            column["category"],
+            str(column["level"]),
+            column["method"],
+            evidence,
+            "" if value is None else str(value)[:18],
+        )
+    return table

@@ -1,0 +1,126 @@
+"""A whole space for a test, arranged in a line or two; `audit` is how every journey test ends."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dataspace.app import initialise, open_service
+from dataspace.audit.audit import audit
+from dataspace.audit.sources import Home
+from dataspace.catalog.models import Form
+from dataspace.catalog.register import OfferTerms, Registered, Registration
+from dataspace.negotiation.models import Agreement
+from dataspace.participants.access import Caller, caller_of_token
+from dataspace.participants.models import Role
+from dataspace.settings import Settings
+from dataspace.transfer.answer import Answer
+from dataspace.web.service import Service
+
+PASSWORD = "correct horse battery"
+
+
+class Clock:
+    """Time that moves when the test says so, and a microsecond at every look."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(microseconds=1)
+        return self.now
+
+    def forward(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+@dataclass
+class Simulator:
+    """A served space, its first operator, and short words for the acts of the others."""
+
+    service: Service
+    settings: Settings
+    operator: Caller
+    operator_token: str
+    clock: Clock
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def member(self, *roles: Role, login: str = "") -> Caller:
+        """Admit a participant; its token is in `tokens` by its id."""
+        name = login or f"member-{len(self.tokens)}"
+        admission = self.service.membership.admit(self.operator, name, name, roles, PASSWORD)
+        self.tokens[admission.member.id] = admission.token
+        with self.service.space.database.reading() as session:
+            return caller_of_token(session, admission.token)
+
+    def provider(self) -> Caller:
+        return self.member(Role.PROVIDER)
+
+    def consumer(self) -> Caller:
+        return self.member(Role.CONSUMER)
+
+    def registered(
+        self,
+        provider: Caller,
+        content: bytes,
+        *,
+        zone: str = "government",
+        subjects: Sequence[str] = (),
+        **offer: object,
+    ) -> Registered:
+        """Upload and confirm a CSV."""
+        staging = self.service.registrar.stage(provider, zone)
+        staging.write(content)
+        staging.finish()
+        upload = self.service.registrar.read(provider, zone, "test.csv", staging)
+        terms = OfferTerms(**{"price": 100, **offer})  # type: ignore[arg-type]
+        return self.service.registrar.confirm(
+            provider, upload.id, Registration("a dataset", terms, subjects=tuple(subjects))
+        )
+
+    def agreed(
+        self, consumer: Caller, offer: str, purpose: str = "statistics", forms: Sequence[Form] = ()
+    ) -> Agreement:
+        """Negotiate an automatic offer to its end."""
+        negotiation = self.service.negotiator.request(consumer, offer, purpose, forms)
+        self.service.negotiator.verify(consumer, negotiation.id)
+        assert negotiation.agreement
+        return self.service.negotiator.agreement(consumer, negotiation.agreement)
+
+    def query(self, consumer: Caller, agreement: str, sql: str, form: Form = Form.AGGREGATE) -> Answer:
+        return self.service.answers.query(consumer, agreement, sql, form)
+
+    def kinds(self) -> list[str]:
+        """The kinds of all entries, in order."""
+        return [
+            str(entry["record"]["kind"]) for entry in self.service.receipts.entries(self.operator, 0, 1000)
+        ]
+
+    def audit(self) -> None:
+        """Audit the whole ledger and the database against it; fail with the report."""
+        report = audit(Home(self.settings.home), self.service.space.log.vkey())
+        assert report.ok, report
+
+
+@contextmanager
+def simulated(home: Path, **settings: object) -> Iterator[Simulator]:
+    """Make a space in `home` and open it."""
+    chosen = Settings(home=home, **settings)  # type: ignore[arg-type]
+    admission = initialise(chosen, "operator", "operator", PASSWORD)
+    clock = Clock()
+    clock.now = datetime.now(UTC)
+    with open_service(chosen, clock) as service:
+        with service.space.database.reading() as session:
+            operator = caller_of_token(session, admission.token)
+        yield Simulator(service, chosen, operator, admission.token, clock)
+
+
+def people(rows: int, districts: int = 3) -> bytes:
+    """Return a CSV of so many people, one row each: number, district, age, income."""
+    lines = ["number,district,age,income"]
+    lines += [
+        f"P{number:06d},district {number % districts},{20 + number % 60},{3000 + number}"
+        for number in range(rows)
+    ]
+    return ("\n".join(lines) + "\n").encode()
