@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataspace.errors import DataSpaceError
+from dataspace.errors import DataSpaceError, NotFound
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 participant = typer.Typer(
@@ -89,7 +89,7 @@ def verify(receipt: Path, key: Key, anchor: Anchor = None, as_json: Json = False
 
 
 @app.command()
-def audit(
+def audit(  # noqa: PLR0913 - one parameter for each option
     target: Annotated[str, typer.Argument(help="a URL, a copy of a home, or an exported folder")],
     key: Key,
     since: Annotated[Path | None, typer.Option(help="your last checkpoint: history must extend it")] = None,
@@ -97,6 +97,7 @@ def audit(
     token: Annotated[
         str | None, typer.Option(envvar="DATASPACE_TOKEN", help="an auditor's token, for records")
     ] = None,
+    anchor: Anchor = None,
     as_json: Json = False,
 ) -> None:
     """Audit a whole ledger: exit 0 right, 1 wrong, 2 could not be checked."""
@@ -119,13 +120,17 @@ def export(home: Path, target: Path) -> None:
 
 
 @app.command()
-def sample(zone: str, target: Path, rows: int = 5000) -> None:
+def sample(
+    zone: str, target: Annotated[Path, typer.Argument(help="the folder to write it to")], rows: int = 5000
+) -> None:
     """Write a zone's synthetic sample dataset as CSV; the same bytes every time."""
     from dataspace.settings import Settings
     from dataspace.zones.pack import load_packs
     from dataspace.zones.samples import write_sample
 
     packs = load_packs(Path(Settings.from_environment().zones))
+    if zone not in packs:
+        raise NotFound(f"there is no zone {zone!r}: the zones are {', '.join(sorted(packs))}")
     print(write_sample(packs[zone], target, rows))
 
 

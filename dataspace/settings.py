@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from dataspace.errors import Malformed
 
@@ -70,13 +70,12 @@ class Settings:
         unknown = sorted(given.keys() - known.keys() - _NOT_SETTINGS)
         if unknown:
             raise Malformed(f"unknown setting {unknown[0]}: the settings are {', '.join(sorted(known))}")
-        return cls(
-            **{
-                known[key].name: _read(key, value, known[key].type)
-                for key, value in given.items()
-                if key in known
-            }
-        )
+        values: dict[str, Any] = {
+            known[key].name: _read(key, value, known[key].type)
+            for key, value in given.items()
+            if key in known
+        }
+        return cls(**values)
 
 
 def _read(key: str, value: str, kind: object) -> Path | int | str:

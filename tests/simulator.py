@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from dataspace.app import initialise, open_service
 from dataspace.audit.audit import audit
+from dataspace.audit.evidence import ANCHORS
 from dataspace.audit.sources import Home
 from dataspace.catalog.models import Form
 from dataspace.catalog.register import OfferTerms, Registered, Registration
@@ -15,7 +17,7 @@ from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller, caller_of_token
 from dataspace.participants.models import Role
 from dataspace.settings import Settings
-from dataspace.transfer.answer import Answer
+from dataspace.transfer.conduct import Answer
 from dataspace.web.service import Service
 
 PASSWORD = "correct horse battery"
@@ -67,14 +69,14 @@ class Simulator:
         *,
         zone: str = "government",
         subjects: Sequence[str] = (),
-        **offer: object,
+        **offer: Any,
     ) -> Registered:
         """Upload and confirm a CSV."""
         staging = self.service.registrar.stage(provider, zone)
         staging.write(content)
         staging.finish()
         upload = self.service.registrar.read(provider, zone, "test.csv", staging)
-        terms = OfferTerms(**{"price": 100, **offer})  # type: ignore[arg-type]
+        terms = OfferTerms(**{"price": 100, **offer})
         return self.service.registrar.confirm(
             provider, upload.id, Registration("a dataset", terms, subjects=tuple(subjects))
         )
@@ -99,14 +101,16 @@ class Simulator:
 
     def audit(self) -> None:
         """Audit the whole ledger and the database against it; fail with the report."""
-        report = audit(Home(self.settings.home), self.service.space.log.vkey())
+        home, database = self.settings.home, self.service.space.database
+        source = Home(home) if database.dialect == "sqlite" else Home.of(database, home / ANCHORS)
+        report = audit(source, self.service.space.log.vkey())
         assert report.ok, report
 
 
 @contextmanager
-def simulated(home: Path, **settings: object) -> Iterator[Simulator]:
+def simulated(home: Path, **settings: Any) -> Iterator[Simulator]:
     """Make a space in `home` and open it."""
-    chosen = Settings(home=home, **settings)  # type: ignore[arg-type]
+    chosen = Settings(home=home, **settings)
     admission = initialise(chosen, "operator", "operator", PASSWORD)
     clock = Clock()
     clock.now = datetime.now(UTC)

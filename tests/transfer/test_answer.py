@@ -14,7 +14,7 @@ from dataspace.participants.access import Caller
 from tests.simulator import Simulator, people
 
 
-def _agreed(space: Simulator, rows: int, **offer: object) -> tuple[Caller, Agreement]:
+def _agreed(space: Simulator, rows: int, **offer: Any) -> tuple[Caller, Agreement]:
     consumer = space.consumer()
     registered = space.registered(space.provider(), people(rows), subjects=["number"], **offer)
     return consumer, space.agreed(consumer, registered.offer)
