@@ -162,11 +162,13 @@ def _service(space: Space, stack: ExitStack) -> Service:
         answers.forget(dataset)
 
     anchors = _begin(space)
+    registrar = Registrar(space, intake, withdrawn)
+    registrar.sweep()
     return Service(
         space=space,
         anchors=anchors,
         membership=Membership(space),
-        registrar=Registrar(space, intake, withdrawn),
+        registrar=registrar,
         catalogue=Catalogue(space),
         negotiator=Negotiator(space),
         answers=Answers(space, engine),

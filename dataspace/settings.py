@@ -56,6 +56,10 @@ class Settings:
         for name, value in defaults.items():
             if not getattr(self, name):
                 object.__setattr__(self, name, value)
+        if self.worker not in {"inline", "off"}:
+            raise Malformed(f"setting DATASPACE_WORKER is {self.worker!r}, want inline or off")
+        if self.workers < 1:
+            raise Malformed("setting DATASPACE_WORKERS is 0, want at least 1")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -50,7 +50,7 @@ class Worker:
                 job.run()
             except DataSpaceError as error:
                 _LOG.warning("the job %s will be tried again: %s", job.name, error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - see below
                 # The last resort: a job must not die of what it did not foresee.
                 _LOG.exception("the job %s failed and will be tried again", job.name)
             self._stop.wait(job.seconds)

@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import os
 import resource
@@ -249,6 +250,20 @@ def test_a_target_that_does_not_start_is_unavailable() -> None:
         pool.warm()
     with pytest.raises(Unavailable):
         pool.call("pid", {})
+    pool.close()
+
+
+def test_a_process_that_does_not_start_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    pool = Pool("tests.test_sandbox:Subject", workers=2, memory=MEMORY, deadline=20)
+    start = time.monotonic()
+    with pytest.raises(Unavailable, match="started"):
+        pool.call("pid", {})
+    assert time.monotonic() - start < 5
+    monkeypatch.undo()
+    with contextlib.suppress(Unavailable):
+        pool.call("pid", {})
+    assert pool.call("pid", {})
     pool.close()
 
 

@@ -9,7 +9,7 @@ from dataspace.participants.access import Caller
 
 
 def registered_before(session: Session, caller: Caller, found: Upload, dataset: str) -> Registered | None:
-    """Return the version that holds the same bytes, of `dataset` or, if it is empty, of any of the caller's."""
+    """Return the version with the same bytes, of `dataset` or, if that is empty, of any of the caller's."""
     query = (
         select(DatasetVersion, Dataset)
         .join(Dataset, col(Dataset.id) == DatasetVersion.dataset)

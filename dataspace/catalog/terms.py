@@ -13,7 +13,7 @@ from dataspace.zones.pack import Pack
 
 _PERIODS = ("month", "quarter", "year")
 
-# An agreement grants enough epsilon for so many cubes of the zone's usual cost, unless the offer says otherwise.
+# An agreement grants epsilon for so many cubes of the zone's usual cost, unless the offer says otherwise.
 _CUBES = 8
 
 # A provider may choose a stricter method than its zone's rule, never a laxer one.
@@ -22,7 +22,7 @@ _STRICTNESS = (Method.KEEP, Method.GENERALIZE, Method.MASK, Method.PSEUDONYMIZE,
 
 @dataclass(frozen=True)
 class OfferTerms:
-    """The terms a provider offers; what is left out is the zone's default. Money in fen, epsilon in millionths."""
+    """The terms a provider offers, completed by its zone's defaults; money in fen, epsilon in millionths."""
 
     price: int
     purposes: tuple[str, ...] = ()

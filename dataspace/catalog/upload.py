@@ -16,7 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, delete, select
 
 from dataspace.catalog.intake import display_name
-from dataspace.catalog.models import Upload
+from dataspace.catalog.models import DatasetVersion, Upload
 from dataspace.catalog.payloads import open_sealed, seal
 from dataspace.catalog.staging import Staging
 from dataspace.catalog.stored import upload_of
@@ -29,6 +29,7 @@ from dataspace.space import Space, mint
 from dataspace.zones.pack import Pack
 
 LIFETIME = timedelta(days=1)
+_KINDS = ("sealed", "preview")
 
 
 class Uploads:
@@ -58,7 +59,7 @@ class Uploads:
         staging: Staging,
         declared: Mapping[str, Any] = MappingProxyType({}),
     ) -> Upload:
-        """Read a staged file in a child process; keep payload and preview, sealed, until its provider confirms.
+        """Read a staged file in a child process; keep payload and preview, sealed, until it is confirmed.
 
         `declared` overrides what would be detected: `encoding`, `delimiter`.
 
@@ -126,13 +127,28 @@ class Uploads:
             self._forget_payload(upload)
         return len(expired)
 
+    def sweep(self) -> int:
+        """Remove files that no row names: what a crash left between a file and its row (attack CR-02).
+
+        Only when nothing is being uploaded: at the start of the service.
+        """
+        with self._space.database.reading() as session:
+            versions = session.exec(select(DatasetVersion.path)).all()
+            uploads = session.exec(select(Upload.id)).all()
+        known = {*versions, *(f"{upload}.{kind}" for upload in uploads for kind in _KINDS)}
+        orphans = [path for path in self._folder("payloads").iterdir() if path.name not in known]
+        orphans += self._folder("staging").iterdir()
+        for path in orphans:
+            path.unlink(missing_ok=True)
+        return len(orphans)
+
     def _folder(self, name: str) -> Path:
         folder = self._space.settings.home / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
     def _forget_payload(self, upload: str) -> None:
-        for kind in ("sealed", "preview"):
+        for kind in _KINDS:
             (self._folder("payloads") / f"{upload}.{kind}").unlink(missing_ok=True)
 
     def _keep_preview(self, upload: str, key: bytes, preview: Mapping[str, Any]) -> None:

@@ -109,9 +109,11 @@ class Database:
         """Return a session that reads one snapshot beside the writer, and cannot write.
 
         Raises:
-            Unavailable: the database did not answer, or was asked to write.
+            Unavailable: the database did not answer, was asked to write, or is closed.
 
         """
+        if self._closed:
+            raise Unavailable("the database is closed")
         try:
             with Session(self._backend.readers) as session:
                 yield session

@@ -1,4 +1,4 @@
-"""Anchoring: the newest checkpoint larger than the last anchored one is still to do; nothing else is to remember.
+"""Anchoring: the newest checkpoint larger than the last anchored one is still to do, and that is all.
 
 The evidence of every anchor is kept in one file, a line each, beside the
 database: receipts and audits take it from there.

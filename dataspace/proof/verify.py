@@ -144,8 +144,8 @@ def verify_growth(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> N
         verify_consistency(old.size, new.size, proof, old_root=old.root, new_root=new.root)
 
 
-class _NotChecked(Exception):  # noqa: N818 - not an error: the reason why a step did not run
-    pass
+class _NotChecked(Exception):
+    """Not an error: the reason why a step did not run."""
 
 
 def _outcome(act: Callable[[], str]) -> tuple[Outcome, str]:

@@ -25,7 +25,7 @@ BY_CODE: Final[dict[str, type[DataSpaceError]]] = {
 }
 
 
-class Failed(Exception):  # noqa: N818 - a report, not an error of the tree
+class Failed(Exception):
     """The worker raised what is not of our tree; the text is the exception's class."""
 
 
@@ -38,18 +38,12 @@ class Child:
         self._greeted = False
         self._served: OrderedDict[str, None] = OrderedDict()
         self._link, theirs = socket.socketpair()
-        arguments = [target, str(memory), str(theirs.fileno()), str(os.getpid())]
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "dataspace.sandbox", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                cwd="/",
-                env=_environment(),
-                process_group=0,  # a Ctrl-C at the terminal is the parent's business
-            )
+            try:
+                self._process = _process(target, memory, theirs.fileno())
+            except OSError:
+                self._link.close()
+                raise
 
     def greet(self) -> None:
         """Wait until the target is imported.
@@ -117,6 +111,20 @@ class Child:
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
         return bool(poll.poll(0))
+
+
+def _process(target: str, memory: int, descriptor: int) -> subprocess.Popen[bytes]:
+    arguments = [target, str(memory), str(descriptor), str(os.getpid())]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "dataspace.sandbox", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+        cwd="/",
+        env=_environment(),
+        process_group=0,  # a Ctrl-C at the terminal is the parent's business
+    )
 
 
 def _environment() -> dict[str, str]:

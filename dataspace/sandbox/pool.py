@@ -35,6 +35,7 @@ class Pool:
         self._idle: list[Child] = []
         self._ordered = 0
         self._closed = False
+        self._failures = 0  # to start a process
         self._keeper: threading.Thread | None = None
         self._orders: queue.SimpleQueue[Child | str] = queue.SimpleQueue()  # "start", "stop", or one to bury
 
@@ -126,12 +127,15 @@ class Pool:
 
     def _take(self, affinity: str, until: float) -> Child:
         with self._turn:
+            failures = self._failures
             while True:
                 self._order_missing()
                 if child := self._pick(affinity):
                     self._idle.remove(child)
                     child.remember(affinity)
                     return child
+                if self._failures > failures and not self._children:
+                    raise Unavailable("no worker could be started")
                 if time.monotonic() >= until:
                     raise TooMany("every worker is busy")
                 self._turn.wait(until - time.monotonic())
@@ -214,6 +218,7 @@ class Pool:
             time.sleep(_RETRY_SECONDS)
         with self._turn:
             self._ordered -= 1
+            self._failures += child is None
             if child:
                 self._children.append(child)
                 self._idle.append(child)

@@ -85,7 +85,7 @@ class Cubes:
         return found
 
     def forget(self, dataset: str) -> list[str]:
-        """Remove the files of a withdrawn dataset's cubes; return the cubes' ids. Their key is gone already."""
+        """Remove the files of a withdrawn dataset's cubes, whose key is gone; return the cubes' ids."""
         with self._space.database.reading() as session:
             cubes = session.exec(select(Cube).where(Cube.dataset == dataset)).all()
         for cube in cubes:

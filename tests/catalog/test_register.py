@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from dataspace.app import open_service
 from dataspace.catalog.models import DatasetKey, DatasetVersion, Upload
 from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.errors import Conflict, NotFound, PolicyDenied, Refused, TooLarge, Unprocessable
@@ -195,3 +196,18 @@ def test_a_fourth_zone_needs_no_code(tmp_path: Path) -> None:
         agreement = space.agreed(consumer := space.consumer(), registered.offer)
         assert b"60" in space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data").content
         space.audit()
+
+
+def test_cr_02_files_that_a_crash_left_are_gone_after_the_next_start(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with simulated(home) as space:
+        registered = space.registered(space.provider(), people(40), subjects=["number"])
+        waiting = _upload(space, space.provider(), people(41)).id
+    kept = {path.name for path in (home / "payloads").iterdir()}
+    (home / "payloads" / "up-0000000000000000.sealed").write_bytes(b"orphan")
+    (home / "staging" / "0000.staged").write_bytes(b"orphan")
+    with open_service(space.settings) as service:
+        assert {path.name for path in (home / "payloads").iterdir()} == kept
+        assert not list((home / "staging").iterdir())
+        assert service.catalogue.listing(registered.dataset).rows == 40
+        assert f"{waiting}.sealed" in kept

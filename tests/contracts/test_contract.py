@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from web3 import Web3
 
 from dataspace.ledger.anchors.build import SETTINGS, compile_contract, source_hash
 from dataspace.ledger.anchors.chain import account_of, send
 from dataspace.ledger.anchors.contract import ARTEFACT, artefact
+from dataspace.ledger.anchors.ethereum import Web3
 from dataspace.ledger.anchors.local import LocalChain, local_chain
+from tests.ledger.anchors.conftest import need_evm
 from tests.programs import need
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
@@ -26,7 +27,7 @@ LARGEST = 2**64 - 1
 @pytest.fixture(scope="module")
 def chain() -> LocalChain:
     """A chain in this process with the contract on it."""
-    pytest.importorskip("eth_tester", reason="needs what the extra evm installs")
+    need_evm()
     return local_chain(KEY)
 
 
@@ -100,7 +101,7 @@ def test_an_empty_head_reverts(chain: LocalChain) -> None:
 def test_a_stranger_cannot_move_the_head(chain: LocalChain) -> None:
     origin = secrets.token_bytes(32)
     anchor(chain, origin, 7, b"\1" * 32)
-    stranger = chain.web3.eth.accounts[1]
+    stranger = list(chain.web3.eth.accounts)[1]
     sent = contract(chain).functions.anchor(origin, 99, b"\2" * 32).transact({"from": stranger})
     chain.web3.eth.wait_for_transaction_receipt(sent)
     assert kept(chain, origin) == [7, b"\1" * 32]

@@ -189,6 +189,8 @@ def test_close_finishes_what_waits_and_refuses_what_comes_later(things: Things) 
         closing.join()
     with pytest.raises(Unavailable, match="closed"):
         things.add("late")
+    with pytest.raises(Unavailable, match="closed"):
+        things.names()
     done = sum(outcome is None for outcome in outcomes)
     assert all(outcome is None or isinstance(outcome, Unavailable) for outcome in outcomes)
     reopened = Database(things.url)

@@ -3,12 +3,10 @@
 import time
 from typing import Any, Final
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
 from requests import Session
-from web3 import HTTPProvider, Web3
 
 from dataspace.errors import Unavailable
+from dataspace.ledger.anchors.ethereum import Account, HTTPProvider, LocalAccount, Web3
 
 RPC_SECONDS: Final = 10.0
 WAIT_SECONDS: Final = 60.0

@@ -12,17 +12,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from eth_account.signers.local import LocalAccount
-from eth_utils.exceptions import ValidationError
-from hexbytes import HexBytes
 from requests import RequestException
-from web3 import Web3
-from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
 
 from dataspace.errors import Conflict, Unavailable, VerificationError
 from dataspace.ledger.anchors import Head, Key
 from dataspace.ledger.anchors.chain import Reverted, account_of, connect, send
 from dataspace.ledger.anchors.contract import artefact, code_hash
+from dataspace.ledger.anchors.ethereum import (
+    ContractLogicError,
+    HexBytes,
+    LocalAccount,
+    TransactionNotFound,
+    ValidationError,
+    Web3,
+    Web3Exception,
+)
 from dataspace.ledger.anchors.pins import Pins, split
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.receipt import AnchorEvidence

@@ -3,12 +3,10 @@
 import logging
 from dataclasses import dataclass
 
-from web3 import EthereumTesterProvider, Web3
-from web3.types import TxParams
-
 from dataspace.errors import Unavailable
 from dataspace.ledger.anchors import Key
 from dataspace.ledger.anchors.chain import account_of
+from dataspace.ledger.anchors.ethereum import EthereumTesterProvider, TxParams, Web3, recursion_limit_kept
 from dataspace.ledger.anchors.evm import EvmAnchor, deployed
 from dataspace.ledger.anchors.pins import Pins
 
@@ -43,16 +41,13 @@ def local_chain(key: bytes) -> LocalChain:
         Unavailable: the extra `evm` is not installed, or `key` is no key.
 
     """
-    try:
-        from eth_tester.exceptions import (  # noqa: PLC0415 - an extra
-            TransactionFailed,
-        )
+    with recursion_limit_kept():
+        try:
+            from eth_tester.exceptions import TransactionFailed  # noqa: PLC0415 - an extra
 
-        web3 = Web3(EthereumTesterProvider())
-    except ImportError as error:
-        raise Unavailable(
-            "evm:local needs what the extra evm installs: pip install 'dataspace[evm]'"
-        ) from error
+            web3 = Web3(EthereumTesterProvider())
+        except ImportError as error:
+            raise Unavailable("evm:local needs the extra evm: pip install 'dataspace[evm]'") from error
     account = account_of(key)
     funded: TxParams = {"from": web3.eth.accounts[0], "to": account.address, "value": web3.to_wei(1, "ether")}
     web3.eth.wait_for_transaction_receipt(web3.eth.send_transaction(funded))

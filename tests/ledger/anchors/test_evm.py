@@ -1,6 +1,8 @@
 """The anchor on an EVM chain, in process and on anvil."""
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,18 +11,19 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from web3.types import RPCEndpoint
 
 from dataspace.errors import Conflict, Unavailable, VerificationError
 from dataspace.ledger.anchors import Anchor, Head, open_anchor
 from dataspace.ledger.anchors.contract import artefact
+from dataspace.ledger.anchors.ethereum import RPCEndpoint
 from dataspace.ledger.anchors.evm import EvmAnchor
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.receipt import AnchorEvidence
 from dataspace.proof.verify import AnchorChecker
-from tests.ledger.anchors.conftest import KEY, Place
+from tests.ledger.anchors.conftest import KEY, Place, need_evm
 
 ROOT, OTHER = b"\1" * 32, b"\2" * 32
+NOWHERE = "0x" + "22" * 20 + "?chain=1&code=" + "0" * 64
 STRANGER = b"\7" * 32
 
 
@@ -251,6 +254,20 @@ def test_ch_10_a_chain_that_forgot_is_anchored_to_again(remote: Place) -> None:
     remote.web3.provider.make_request(RPCEndpoint("evm_revert"), [snapshot])
     assert anchor.latest() is None
     assert anchor.check(anchor.publish(6, OTHER, "note"), checkpoint(anchor, 6, OTHER))
+
+
+@pytest.mark.parametrize("url", ["evm:local", "evm:http://127.0.0.1:1#" + NOWHERE])
+def test_lo_09_the_libraries_leave_the_recursion_limit_alone(url: str) -> None:
+    need_evm()
+    program = (
+        "import sys; limit = sys.getrecursionlimit()\n"
+        "from dataspace.ledger.anchors import open_anchor; from dataspace.errors import Unavailable\n"
+        f"try: open_anchor({url!r}, 'o', bytes([1]) * 32).publish(1, bytes(32), 'note')\n"
+        "except Unavailable: pass\n"
+        "assert sys.getrecursionlimit() == limit"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, timeout=60, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_code_on_the_chain_is_the_artefacts(place: Place) -> None:
