@@ -55,7 +55,7 @@ def complement(groups: Sequence[Group], hidden: Sequence[int], minimum: int) -> 
     """
     shown = list(groups)
     parts = list(hidden)
-    while places := []:
+    while places := lacking(parts, minimum):
         able = [group for group in shown if group.parts[places[0]]]
         if not able:
             # Nothing is shown of this column, so there is nothing to subtract from its total.
