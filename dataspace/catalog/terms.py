@@ -7,6 +7,7 @@ from typing import Any
 
 from dataspace.catalog.models import Form, Offer, Upload
 from dataspace.errors import Unprocessable
+from dataspace.privacy.desensitize import expression
 from dataspace.space import mint
 from dataspace.table import Column, Method
 from dataspace.zones.pack import Pack
@@ -111,6 +112,7 @@ def _corrected(column: Column, pack: Pack, correction: Mapping[str, Any]) -> Col
         raise Unprocessable(f"column {column.name!r}: a correction has no field {unknown[0]!r}")
     least = pack.column(column.name, column.type, correction.get("category", column.category))
     corrected = Column.from_json({**asdict(least), **correction})
+    expression(corrected, b"")  # refuses parameters that no mask can be made of
     if corrected.level < least.level or _is_laxer(corrected, least):
         raise Unprocessable(
             f"column {column.name!r}: its category needs at least level {least.level} and "

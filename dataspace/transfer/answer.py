@@ -1,18 +1,22 @@
 """Answers in the clear: desensitized rows, and aggregates without small groups."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from dataspace.catalog.models import Form
 from dataspace.errors import Refused
+from dataspace.negotiation.parties import agreement_of
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.proof.canonical import canonical
 from dataspace.space import Space
-from dataspace.transfer.budget import Charge, charge_for
+from dataspace.table import Column, Method
+from dataspace.transfer.budget import Charge, budget_of, charge_for, facts
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
 from dataspace.transfer.engine import Engine
+from dataspace.transfer.plan import Measure
 from dataspace.transfer.query import Plan, parse, resolve
 from dataspace.wire import JSON
 
@@ -48,13 +52,17 @@ class Answers:
         most = charge_for(form, min(limit, case.version.rows))
         ask = Ask(form, digest, plan.uses(), most)
         return self._conductor.conduct(
-            case, ask, lambda decision: self._compute(case, plan, media_type, decision)
+            case, ask, lambda decision: self._compute(case, _obeying(decision, plan), media_type, decision)
         )
 
     def usage(self, caller: Caller, agreement: str) -> dict[str, Any]:
-        """Return units and epsilon (in millionths) of an agreement: granted, spent, reserved."""
+        """Return units and epsilon (in millionths) of the caller's agreement: granted, spent, reserved."""
         with self._space.database.reading() as session:
-            return dict(read_case(session, self._space, caller, agreement).budget)
+            return facts(budget_of(session, agreement_of(session, caller, agreement)))
+
+    def forget(self, dataset: str) -> None:
+        """Make every worker forget a dataset; its next query opens it again."""
+        self._engine.evict(dataset)
 
     def _compute(self, case: Case, plan: Plan, media_type: str, decision: Decision) -> Computed:
         payload = case.payload(self._space)
@@ -63,11 +71,25 @@ class Answers:
                 payload,
                 plan,
                 key=case.pseudonym_key(self._space),
-                limit=decision.obligation("row_limit"),
+                limit=min(decision.obligation("row_limit") or case.offer.row_limit, case.offer.row_limit),
                 media_type=media_type,
             )
             charge = charge_for(Form.ROWS, made.facts["rows"])
         else:
-            made = self._engine.aggregate(payload, plan, min_group=decision.obligation("min_group"))
+            least = max(decision.obligation("min_group") or 0, case.pack.min_group, case.offer.min_group)
+            made = self._engine.aggregate(payload, plan, min_group=least)
             charge = charge_for(Form.AGGREGATE)
         return Computed(made.content, made.media_type, made.facts, charge)
+
+
+def _obeying(decision: Decision, plan: Plan) -> Plan:
+    """Return the plan with every column suppressed that the decision wants masked and that would be shown."""
+    owed = decision.obligation("mask") or []
+
+    def hidden(what: Column | Measure) -> Column | Measure:
+        if isinstance(what, Column) and what.method is Method.KEEP and what.name in owed:
+            return replace(what, method=Method.SUPPRESS, parameters={})
+        return what
+
+    outputs = tuple(replace(output, what=hidden(output.what)) for output in plan.outputs)
+    return replace(plan, outputs=outputs) if plan.form is Form.ROWS else plan

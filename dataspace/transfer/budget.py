@@ -34,12 +34,16 @@ def charge_for(form: Form, rows: int = 0) -> Charge:
 
 def open_budget(session: Session, agreement: Agreement) -> Budget:
     """Return the agreement's budget, made from its terms when it is first used."""
-    found = session.get(Budget, agreement.id)
-    if found is None:
-        found = Budget(agreement=agreement.id, units=agreement.units, epsilon=agreement.epsilon)
-        session.add(found)
-        session.flush()
+    found = budget_of(session, agreement)
+    session.add(found)
+    session.flush()
     return found
+
+
+def budget_of(session: Session, agreement: Agreement) -> Budget:
+    """Return the agreement's budget without storing it: whole until a query is asked."""
+    found = session.get(Budget, agreement.id)
+    return found or Budget(agreement=agreement.id, units=agreement.units, epsilon=agreement.epsilon)
 
 
 def reserve(session: Session, agreement: str, charge: Charge) -> None:

@@ -16,7 +16,6 @@ from dataspace.space import Space, nanoseconds
 from dataspace.table import Column
 from dataspace.transfer import budget
 from dataspace.transfer.engine import Payload
-from dataspace.transfer.models import Budget
 from dataspace.zones.pack import Pack
 
 
@@ -105,9 +104,7 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
     if version is None:
         raise NotFound("the agreement covers no version of the dataset")
     key = session.get(DatasetKey, (dataset.id, version.version))
-    spent = session.get(Budget, agreement) or Budget(
-        agreement=agreement, units=found.units, epsilon=found.epsilon
-    )
+    spent = budget.budget_of(session, found)
     return Case(
         caller,
         found,
