@@ -42,8 +42,12 @@ def open_budget(session: Session, agreement: Agreement) -> Budget:
 
 def budget_of(session: Session, agreement: Agreement) -> Budget:
     """Return the agreement's budget without storing it: whole until a query is asked."""
-    found = session.get(Budget, agreement.id)
-    return found or Budget(agreement=agreement.id, units=agreement.units, epsilon=agreement.epsilon)
+    return session.get(Budget, agreement.id) or unspent(agreement)
+
+
+def unspent(agreement: Agreement) -> Budget:
+    """Return the budget of an agreement of which nothing was spent."""
+    return Budget(agreement=agreement.id, units=agreement.units, epsilon=agreement.epsilon)
 
 
 def reserve(session: Session, agreement: str, charge: Charge) -> None:

@@ -5,17 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, col, select
+import sqlalchemy
+from sqlmodel import Session, and_, col, select
 
 from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
 from dataspace.errors import NotFound
 from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.terms import offer_facts
 from dataspace.participants.access import Caller
+from dataspace.participants.models import Participant, Status
 from dataspace.space import Space, nanoseconds
 from dataspace.table import Column
 from dataspace.transfer import budget
 from dataspace.transfer.engine import Payload
+from dataspace.transfer.models import Budget
 from dataspace.zones.pack import Pack
 
 
@@ -95,24 +98,47 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
     found = session.get(Agreement, agreement)
     if found is None or found.consumer != caller.id:
         raise NotFound("there is no such agreement")
-    dataset = session.get_one(Dataset, found.dataset)
-    version = session.exec(
-        select(DatasetVersion)
-        .where(DatasetVersion.dataset == dataset.id, col(DatasetVersion.version).in_(found.versions))
-        .order_by(col(DatasetVersion.version).desc())
-    ).first()
-    if version is None:
+    row = session.exec(_behind(found)).first()
+    if row is None:
         raise NotFound("the agreement covers no version of the dataset")
-    key = session.get(DatasetKey, (dataset.id, version.version))
-    spent = budget.budget_of(session, found)
+    offer, dataset, version, key, spent = row
     return Case(
         caller,
         found,
-        session.get_one(Offer, found.offer),
+        offer,
         dataset,
         version,
         tuple(Column.from_json(column) for column in version.columns),
         space.pack(dataset.zone),
-        budget.facts(spent),
+        budget.facts(spent or budget.unspent(found)),
         key.wrapped if key else None,
+    )
+
+
+def still_stands(session: Session, case: Case) -> bool:
+    """Tell whether nothing that forbids an answer has happened since the case was read."""
+    query = (
+        select(Agreement.state, Dataset.withdrawn, Participant.status)
+        .select_from(Agreement)
+        .join(Dataset, col(Dataset.id) == Agreement.dataset)
+        .join(Participant, col(Participant.id) == Agreement.consumer)
+        .where(Agreement.id == case.agreement.id)
+    )
+    return session.exec(query).one() == (case.agreement.state, None, Status.ACTIVE)
+
+
+def _behind(agreement: Agreement) -> Any:
+    """Return the query for offer, dataset, version, data key and budget of an agreement, in one row."""
+    newest = max(agreement.versions, default=0)
+    of_version = and_(
+        col(DatasetKey.dataset) == DatasetVersion.dataset, col(DatasetKey.version) == DatasetVersion.version
+    )
+    return (
+        sqlalchemy.select(Offer, Dataset, DatasetVersion, DatasetKey, Budget)
+        .select_from(Offer)
+        .join(Dataset, col(Dataset.id) == agreement.dataset)
+        .join(DatasetVersion, col(DatasetVersion.dataset) == Dataset.id)
+        .join(DatasetKey, of_version, isouter=True)
+        .join(Budget, col(Budget.agreement) == agreement.id, isouter=True)
+        .where(col(Offer.id) == agreement.offer, col(DatasetVersion.version) == newest)
     )

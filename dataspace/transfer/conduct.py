@@ -21,12 +21,13 @@ from typing import Any
 from sqlmodel import Session
 
 from dataspace.catalog.models import Form
-from dataspace.errors import DataSpaceError, PolicyDenied, Refused, TooCostly
+from dataspace.errors import DataSpaceError, PolicyDenied, Refused, TooCostly, Unavailable
 from dataspace.policy import Decision
+from dataspace.policy.decision import UNAVAILABLE
 from dataspace.policy.models import PolicyInput
 from dataspace.space import Space, proof_of, remember
 from dataspace.transfer.budget import Charge, open_budget, reserve, settle
-from dataspace.transfer.case import Case, read_case
+from dataspace.transfer.case import Case, still_stands
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,7 @@ class Conductor:
     def _decide(
         self, case: Case, ask: Ask, stage: str, result: Mapping[str, Any]
     ) -> tuple[Decision, PolicyInput]:
-        facts = case.facts()
-        if stage == "after":
-            facts = self._read_again(case).facts()
-        return self._space.decide("query", stage=stage, **facts, query=ask.facts(case), **result)
-
-    def _read_again(self, case: Case) -> Case:
-        with self._space.database.reading() as session:
-            return read_case(session, self._space, case.caller, case.agreement.id)
+        return self._space.decide("query", stage=stage, **case.facts(), query=ask.facts(case), **result)
 
     def _reserve(self, case: Case, ask: Ask) -> None:
         def act(session: Session) -> None:
@@ -144,9 +138,11 @@ class Conductor:
         *,
         reserved: Charge = _NOTHING,
         codes: Sequence[str] = (),
-    ) -> PolicyDenied:
+    ) -> PolicyDenied | Unavailable:
         reasons = list(codes) or [reason.code for reason in decided[0].reasons]
         entry = self._record_refusal(case, ask, decided, reasons, reserved, Charge(0))
+        if UNAVAILABLE in reasons:
+            return Unavailable("the policy engine does not answer, so nothing is allowed", entry=entry)
         # Built only now: the refusal is a fact of the ledger and must commit before anyone hears of it.
         listed = [{"code": reason.code, **reason.facts} for reason in decided[0].reasons]
         return PolicyDenied(f"the policy denies it: {', '.join(reasons)}", reasons=listed, entry=entry)
@@ -190,9 +186,8 @@ class Conductor:
         self, case: Case, ask: Ask, computed: Computed, after: tuple[Decision, PolicyInput], append: Settled
     ) -> Answer:
         def act(session: Session) -> Answer | PolicyDenied:
-            # The case may have changed since it was decided: an agreement ended, a dataset withdrawn.
-            fresh = read_case(session, self._space, case.caller, case.agreement.id)
-            if fresh.agreement.state != case.agreement.state or fresh.wrapped is None:
+            # Since it was decided an agreement may have ended, a dataset gone, a consumer been suspended.
+            if not still_stands(session, case):
                 return PolicyDenied("the agreement or the dataset changed while the query ran")
             remember(session, after[1])
             settle(session, case.agreement.id, ask.charge, computed.charge)

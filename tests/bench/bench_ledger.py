@@ -1,0 +1,150 @@
+"""What an entry costs beside a bare SQLite commit, alone and from 64 threads, and what its evidence costs."""
+
+import sqlite3
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlmodel import Session
+
+from dataspace.database import Database
+from dataspace.keys.file import FileKeys
+from dataspace.ledger.log import Log
+from dataspace.proof.note import Verifier, split
+from dataspace.proof.verify import verify_receipt
+from tests.ledger.conftest import ORIGIN, create_tables
+
+_ROUNDS = 7
+_ENTRIES = 300  # of one round
+_WRITERS = 64
+_FIELDS: dict[str, Any] = {
+    "agreement": "ag-0123456789abcdef", "dataset": "ds-0123456789abcdef", "version": 1, "form": "rows",
+    "query_sha256": "a" * 64, "answer_sha256": "b" * 64, "policy": "c" * 64, "input": "d" * 64,
+    "units": 1, "epsilon": 0, "price": 120,
+}  # fmt: skip
+_RECORD, _SALTS = "x" * 560, b"s" * 416  # as large as the record and the salts of such an entry
+
+Row = tuple[str, float, float, str]
+
+
+def run() -> Iterator[Row]:
+    """Yield what was measured: name, seconds of ours, seconds of the bare thing, note."""
+    with TemporaryDirectory() as folder:
+        bench = _Bench(Path(folder))
+        try:
+            yield from bench.lone()
+            yield from bench.writers()
+            yield from bench.evidence()
+        finally:
+            bench.close()
+
+
+class _Bench:
+    """A log, and a bare SQLite file with the same pragmas, on the same disk."""
+
+    def __init__(self, folder: Path) -> None:
+        url = f"sqlite:///{folder}/ours.db"
+        create_tables(url)
+        keys = FileKeys(folder / "keys")
+        keys.create("log")
+        self._log = Log(ORIGIN, keys, clock=lambda: datetime.now(UTC))
+        self._database = Database(url, self._log)
+        self._bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+            self._bare.execute(f"PRAGMA {pragma}")
+        self._bare.execute("CREATE TABLE entry (id INTEGER PRIMARY KEY, record TEXT, salts BLOB)")
+
+    def close(self) -> None:
+        self._database.close()
+        self._bare.close()
+
+    def lone(self) -> Iterator[Row]:
+        ours, bare = _in_turn(self._append, self._insert, _ENTRIES)
+        yield (
+            "ledger: one entry, committed alone",
+            ours,
+            bare,
+            f"{1 / ours:,.0f}/s; bare: one insert and commit",
+        )
+
+    def writers(self) -> Iterator[Row]:
+        ours, bare = _in_turn(self._append_from_all, self._insert_many, 1)
+        ours, bare = ours / (_WRITERS * 20), bare / (_WRITERS * 20)
+        note = f"{1 / ours:,.0f}/s; bare: the same inserts, a commit each, from one thread"
+        yield f"ledger: an entry of {_WRITERS} writers", ours, bare, note
+
+    def evidence(self) -> Iterator[Row]:
+        self._append_many(20_000)
+        with self._database.reading() as session:
+            size = self._log.size(session)
+            query = 'SELECT record FROM ledger_record WHERE "index" = 777'
+            ours, bare = _in_turn(
+                lambda: self._log.receipt(session, 777),
+                lambda: session.connection().exec_driver_sql(query).scalar(),
+                50,
+            )
+            yield "ledger: a receipt", ours, bare, f"of {size:,} entries; bare: reading the record"
+            receipt = self._log.receipt(session, 777)
+        data, vkey = receipt.to_bytes(), self._log.vkey()
+        text, ((_, _, signature),) = split(receipt.proof.checkpoint)
+        key = Ed25519PublicKey.from_public_bytes(Verifier.parse(vkey).public_key)
+        assert verify_receipt(data, vkey).ok
+        ours, bare = _in_turn(
+            lambda: verify_receipt(data, vkey), lambda: key.verify(signature, text.encode()), 200
+        )
+        yield (
+            "ledger: a receipt verified",
+            ours,
+            bare,
+            f"{len(data):,} bytes; bare: its Ed25519 signature alone",
+        )
+
+    def _append(self) -> None:
+        self._database.commit(lambda session: self._log.append(session, "query.answered", **_FIELDS))
+
+    def _append_many(self, count: int) -> None:
+        def act(session: Session) -> None:
+            for _ in range(1000):
+                self._log.append(session, "query.answered", **_FIELDS)
+
+        for _ in range(count // 1000):
+            self._database.commit(act)
+
+    def _append_from_all(self) -> None:
+        threads = [threading.Thread(target=self._append_twenty) for _ in range(_WRITERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _append_twenty(self) -> None:
+        for _ in range(20):
+            self._append()
+
+    def _insert(self) -> None:
+        self._bare.execute("BEGIN IMMEDIATE")
+        self._bare.execute("INSERT INTO entry (record, salts) VALUES (?, ?)", (_RECORD, _SALTS))
+        self._bare.execute("COMMIT")
+
+    def _insert_many(self) -> None:
+        for _ in range(_WRITERS * 20):
+            self._insert()
+
+
+def _in_turn(ours: Callable[[], object], bare: Callable[[], object], times: int) -> tuple[float, float]:
+    """Return the median seconds of one call of each, measured in turn after one round that does not count."""
+    rounds = [(_seconds(ours, times), _seconds(bare, times)) for _ in range(_ROUNDS + 1)][1:]
+    return statistics.median(one for one, _ in rounds), statistics.median(other for _, other in rounds)
+
+
+def _seconds(act: Callable[[], object], times: int) -> float:
+    start = time.perf_counter()
+    for _ in range(times):
+        act()
+    return (time.perf_counter() - start) / times

@@ -1,0 +1,142 @@
+"""Queries through the engine against the same SQL of bare DuckDB over the plain Parquet file.
+
+    python -m tests.bench.bench_query [rows]
+
+Ours: a worker process on the sealed payload; masks, minimum groups and facts
+included; the answer as JSON bytes in the service. Bare: DuckDB in this process
+with as many threads, over the file in the clear, no mask and no threshold; the
+answer as JSON bytes too, once by the same DuckDB functions (the faster way), and
+once as most programs would, `fetchall` and then JSON.
+"""
+
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from dataspace.catalog.models import Form
+from dataspace.catalog.payloads import seal
+from dataspace.sandbox import Pool
+from dataspace.table import Column, Method, Type
+from dataspace.transfer.engine import WORKER, Engine, Payload
+from dataspace.transfer.query import parse, resolve
+
+_ROWS = 1_000_000
+_TIMES = 9
+_KEY = bytes(32)
+_DATA = """
+    SELECT i AS id, 'name ' || i AS name, CAST(hash(i) % 80 AS BIGINT) AS age,
+           (hash(i * 3) % 1000000) / 100 AS amount,
+           DATE '2020-01-01' + CAST(i % 1500 AS INTEGER) AS day, 'city ' || (hash(i * 7) % 30) AS city,
+           'kind ' || (hash(i * 5) % 200) AS kind, CAST(hash(i * 11) % 1000 AS BIGINT) AS score,
+           'p' || (i // 3) AS person, hash(i * 13) / 1e19 AS share
+    FROM range({rows}) r(i)
+"""
+_COLUMNS = (
+    Column("id", Type.INTEGER, subject=True),
+    Column("name", Type.TEXT, method=Method.MASK, parameters={"first": 1}),
+    Column("age", Type.INTEGER),
+    Column("amount", Type.DECIMAL, aggregable=True),
+    Column("day", Type.DATE, method=Method.GENERALIZE, parameters={"unit": "month"}),
+    Column("city", Type.TEXT),
+    Column("kind", Type.TEXT),
+    Column("score", Type.INTEGER, aggregable=True),
+    Column("person", Type.TEXT),
+    Column("share", Type.DECIMAL, aggregable=True),
+)
+_TAKE = "SELECT id, name, age, amount, day, city FROM data WHERE score BETWEEN 400 AND 600 LIMIT 20000"
+_GROUP = "SELECT city, COUNT(*) AS n, AVG(amount) AS mean FROM data GROUP BY city"
+_PART = "SELECT city, COUNT(*) AS n, SUM(score) AS total FROM data WHERE age >= 40 GROUP BY city"
+
+
+def run(rows: int = _ROWS) -> Iterator[tuple[str, float, float, str]]:
+    """Yield (name, ours, bare, note), both in milliseconds: best of nine warm, of three cold."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain, payload = _prepared(Path(folder), rows)
+        note = f"{rows:,} rows, 10 columns, 1 thread each, {os.cpu_count()} cores"
+        pool = Pool(WORKER, workers=1, memory=4 << 30, deadline=60)
+        try:
+            pool.warm()
+            yield from _measured(Engine(pool), payload, plain, note)
+        finally:
+            pool.close()
+
+
+def _measured(
+    engine: Engine, payload: Payload, plain: Path, note: str
+) -> Iterator[tuple[str, float, float, str]]:
+    bare = duckdb.connect(config={"threads": 1})
+    bare.execute(f"CREATE VIEW data AS SELECT * FROM read_parquet('{plain}')")
+    few = tuple(replace(column, subject=column.name == "person") for column in _COLUMNS)
+    for name, text, form, columns in (
+        ("20,000 masked rows", _TAKE, Form.ROWS, _COLUMNS),
+        ("group by city, one row a subject", _GROUP, Form.AGGREGATE, _COLUMNS),
+        ("group by city, three rows a subject", _GROUP, Form.AGGREGATE, few),
+        ("group by city of a part", _PART, Form.AGGREGATE, _COLUMNS),
+    ):
+        version = replace(payload, version=1 + (columns is few))
+        ask = _asking(engine, version, text, form, columns)
+        cold = min(_evicted(engine, version.dataset, ask) for _ in range(3))
+        ours = _best(ask)
+        fetched = _best(lambda text=text: msgspec.json.encode(bare.execute(text).fetchall()))  # type: ignore[misc]
+        written = _best(lambda text=text: bare.execute(_as_json(text)).fetchall())  # type: ignore[misc]
+        yield f"{name}, warm", ours, written, f"{note}; bare by fetchall {fetched:.1f} ms"
+        yield f"{name}, cold", cold, written, f"{note}; ours decrypts and loads the dataset first"
+    bare.close()
+
+
+def _asking(
+    engine: Engine, payload: Payload, text: str, form: Form, columns: tuple[Column, ...]
+) -> Callable[[], Any]:
+    """Return the whole way of a query: parsed, resolved, rendered, run, and its bytes received."""
+
+    def ask() -> bytes:
+        plan = resolve(parse(text), columns, form)
+        if form is Form.ROWS:
+            return engine.rows(payload, plan, key=_KEY, limit=20_000).content
+        return engine.aggregate(payload, plan, min_group=10).content
+
+    return ask
+
+
+def _as_json(text: str) -> str:
+    (names,) = (text[len("SELECT ") : text.index(" FROM")],)
+    aliases = [name.rpartition(" ")[2] for name in names.split(", ")]
+    return f"SELECT encode(string_agg(json_array({', '.join(aliases)}), ',')) FROM ({text})"
+
+
+def _prepared(folder: Path, rows: int) -> tuple[Path, Payload]:
+    plain, path = folder / "plain.parquet", folder / "payload.sealed"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({_DATA.format(rows=rows)}) TO '{plain}' (ROW_GROUP_SIZE 131072)")
+    with path.open("wb") as target:
+        seal(io.BytesIO(plain.read_bytes()), target, _KEY, b"bench")
+    return plain, Payload("ds-bench", 1, str(path), _KEY, b"bench")
+
+
+def _evicted(engine: Engine, dataset: str, ask: Callable[[], Any]) -> float:
+    engine.evict(dataset)
+    return _timed(ask)
+
+
+def _best(ask: Callable[[], Any]) -> float:
+    return min(_timed(ask) for _ in range(_TIMES))
+
+
+def _timed(ask: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    ask()
+    return (time.perf_counter() - start) * 1000
+
+
+if __name__ == "__main__":
+    for line in run(*map(int, sys.argv[1:])):
+        print("{:40} ours {:8.2f} ms   bare {:8.2f} ms   {}".format(*line))  # noqa: T201
