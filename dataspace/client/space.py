@@ -1,0 +1,259 @@
+"""A data space as its participants use it from Python."""
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+import httpx2
+
+from dataspace.client.answer import Answer
+from dataspace.client.http import Http
+from dataspace.client.layout import Key, Layout
+from dataspace.errors import Conflict, Malformed, VerificationError
+from dataspace.proof.verify import Report, verify_receipt
+from dataspace.wire import ARROW, ENTRY_HEADER, ENVELOPE, JSON, PRICE_HEADER, UNITS_HEADER
+
+if TYPE_CHECKING:
+    from dataspace.client.encrypted import Keys
+
+_CHUNK = 1 << 20
+_QUERY_SECONDS = 600
+
+
+class DataSpace:
+    """One participant's view of a service; what it returns as dicts is described at `<url>/api/docs`.
+
+    Every method raises what the service answers with, as an error of
+    `dataspace.errors`, and Unavailable when it does not answer.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._http = Http(url, token)
+        self._pinned: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # -- everybody
+
+    def me(self) -> dict[str, Any]:
+        """Return who the token belongs to."""
+        return dict(self._http.get("/api/me"))
+
+    def zones(self) -> list[dict[str, Any]]:
+        """Return the zones with their purposes, levels and limits."""
+        return list(self._http.get("/api/zones"))
+
+    def catalog(self, zone: str = "", text: str = "") -> dict[str, Any]:
+        """Return the catalogue: under "dataset", the datasets with their offers in "hasPolicy"."""
+        return dict(self._http.get("/api/catalog", zone=zone, q=text))
+
+    def dataset(self, dataset: str) -> dict[str, Any]:
+        """Return one dataset of the catalogue."""
+        return dict(self._http.get(f"/api/catalog/{_part(dataset)}"))
+
+    def receipt(self, entry: int) -> bytes:
+        """Return the receipt of an entry, not yet verified."""
+        return self._http.bytes(f"/api/receipts/{entry}")
+
+    def entries(self, start: int = 0, count: int = 100) -> list[dict[str, Any]]:
+        """Return the entries that the participant may see, from index `start` on."""
+        return list(self._http.get("/api/entries", start=start, count=count))
+
+    @staticmethod
+    def verify(receipt: bytes, vkey: str) -> Report:
+        """Verify a receipt here; `vkey` is the log's key from a source that is not the service.
+
+        Raises:
+            VerificationError: `vkey` itself is malformed.
+
+        """
+        return verify_receipt(receipt, vkey)
+
+    # -- operators
+
+    def participants(self) -> list[dict[str, Any]]:
+        """Return the participants: all of them for an operator, otherwise the caller alone."""
+        return list(self._http.get("/api/participants"))
+
+    def admit(
+        self, name: str, login: str, roles: Sequence[str], password: str | None = None
+    ) -> dict[str, Any]:
+        """Admit a participant; its token is in the answer and nowhere else."""
+        body = {"name": name, "login": login, "roles": list(roles), "password": password}
+        return dict(self._http.post("/api/participants", body))
+
+    def change(self, participant: str, **changes: Any) -> dict[str, Any]:
+        """Change a participant's `roles` or `status`."""
+        return dict(self._http.patch(f"/api/participants/{_part(participant)}", changes))
+
+    # -- providers
+
+    def upload(self, path: Path | str, zone: str) -> dict[str, Any]:
+        """Upload a file for a zone; return the upload with its proposal, for `confirm`."""
+        path = Path(path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(path.stat().st_size),
+            "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
+        }
+        sent = {"zone": zone, "filename": path.name}
+        return dict(self._http.upload("/api/uploads", _chunks(path), headers, **sent))
+
+    def confirm(self, upload: str, title: str, *, price: int, **rest: Any) -> dict[str, Any]:
+        """Register an upload; `price` is in fen for one unit.
+
+        `rest`: `description`, `subjects`, `corrections`, `dataset` (for a new
+        version of it), and `offer` with further terms.
+        """
+        offer = {"price": price, **rest.pop("offer", {})}
+        return dict(
+            self._http.post("/api/datasets", {"upload": upload, "title": title, "offer": offer, **rest})
+        )
+
+    def withdraw(self, dataset: str) -> dict[str, Any]:
+        """Withdraw a dataset: its data keys are destroyed."""
+        return dict(self._http.delete(f"/api/datasets/{_part(dataset)}"))
+
+    # -- negotiations, from either side
+
+    def request(
+        self, offer: str, purpose: str, forms: Sequence[str] = (), units: int | None = None
+    ) -> dict[str, Any]:
+        """Ask for an agreement on an offer; return the negotiation."""
+        body = {"offer": offer, "purpose": purpose, "forms": list(forms), "units": units}
+        return dict(self._http.post("/api/negotiations", body))
+
+    def send(self, negotiation: str, message: str, **body: Any) -> dict[str, Any]:
+        """Send offer, accept, agreement, verification, finalization or termination."""
+        return dict(self._http.post(f"/api/negotiations/{_part(negotiation)}/{_part(message)}", body or None))
+
+    def negotiations(self) -> list[dict[str, Any]]:
+        """Return the negotiations on either side, newest first."""
+        return list(self._http.get("/api/negotiations"))
+
+    def negotiate(
+        self, offer: str, purpose: str, forms: Sequence[str] = (), units: int | None = None
+    ) -> dict[str, Any]:
+        """Ask for an agreement on an automatic offer; check it, verify it, and return it.
+
+        Raises:
+            Conflict: the provider has to agree first; `facts["negotiation"]` names the negotiation.
+            VerificationError: the agreement is on another purpose, other forms or more units.
+
+        """
+        found = self.request(offer, purpose, forms, units)
+        if found["state"] == "REQUESTED":
+            raise Conflict("the provider has to agree first", negotiation=found["id"])
+        agreement = self.agreement(found["agreement"])
+        _check(agreement, offer, purpose, forms, units)
+        self.send(found["id"], "verification")
+        return self.agreement(found["agreement"])
+
+    def agreements(self) -> list[dict[str, Any]]:
+        """Return the agreements on either side, newest first."""
+        return list(self._http.get("/api/agreements"))
+
+    def agreement(self, agreement: str) -> dict[str, Any]:
+        """Return an agreement; under "usage", what was spent of it."""
+        return dict(self._http.get(f"/api/agreements/{_part(agreement)}"))
+
+    def end(self, agreement: str) -> dict[str, Any]:
+        """End an agreement in force."""
+        return dict(self._http.post(f"/api/agreements/{_part(agreement)}/termination"))
+
+    # -- consumers
+
+    def query(self, agreement: str, sql: str, form: str = "aggregate") -> Answer:
+        """Return the answer to a query over the table `data`: rows as Arrow, aggregates as JSON.
+
+        Raises:
+            VerificationError: the bytes are not those of the answer's digest.
+
+        """
+        accept = ARROW if form == "rows" else JSON
+        path = f"/api/agreements/{_part(agreement)}/queries"
+        return self._answer(self._http.exchange(path, accept=accept, json={"sql": sql, "form": form}))
+
+    def cube(
+        self, agreement: str, dimensions: Sequence[str], measures: Sequence[Mapping[str, Any]], **spec: Any
+    ) -> Layout:
+        """Build a cube, or find the one there is; return its layout, which `encrypted_totals` takes.
+
+        `spec`: `max_rows` of one subject, `epsilon` in millionths.
+        """
+        asked = {"dimensions": list(dimensions), "measures": [dict(measure) for measure in measures], **spec}
+        found = self._http.post(f"/api/agreements/{_part(agreement)}/cubes", asked)
+        return Layout.from_json(found["layout"])
+
+    def encrypted_totals(
+        self, agreement: str, layout: Layout, weights: Mapping[Key, int] | Sequence[int], keys: "Keys"
+    ) -> tuple[dict[str, int], Answer]:
+        """Return the weighted total of each measure; the service sees neither weights nor totals.
+
+        Raises:
+            VerificationError: the answer is to another query or under another key.
+
+        """
+        pinned = (agreement, keys.id) in self._pinned
+        expires = int(time.time()) + _QUERY_SECONDS
+        query = keys.encrypt(layout, weights, agreement=agreement, expires=expires, pinned=pinned)
+        path = f"/api/agreements/{_part(agreement)}/encrypted"
+        answer = self._answer(self._http.exchange(path, accept=ENVELOPE, content=query.body))
+        self._pinned.add((agreement, keys.id))
+        return keys.decrypt(answer.content, query), answer
+
+    def _answer(self, response: httpx2.Response) -> Answer:
+        try:
+            entry, units, price = (
+                int(response.headers[name]) for name in (ENTRY_HEADER, UNITS_HEADER, PRICE_HEADER)
+            )
+        except (KeyError, ValueError) as error:
+            raise Malformed("the answer does not name its entry, units and price") from error
+        media_type = response.headers.get("content-type", "").partition(";")[0]
+        answer = Answer(response.content, media_type, entry, units, price, partial(_receipt, self._http))
+        digest = base64.b64encode(bytes.fromhex(answer.sha256)).decode()
+        if not hmac.compare_digest(response.headers.get("content-digest", ""), f"sha-256=:{digest}:"):
+            raise VerificationError("the answer was changed on its way: its digest is another")
+        return answer
+
+
+def _receipt(http: Http, entry: int) -> bytes:
+    return http.bytes(f"/api/receipts/{entry}")
+
+
+def _check(
+    agreement: Mapping[str, Any], offer: str, purpose: str, forms: Sequence[str], units: int | None
+) -> None:
+    """Compare an agreement with what was asked for, before verifying it (DSP 2025-1: the consumer must)."""
+    right = agreement["offer"] == offer and agreement["purpose"] == purpose
+    right = right and (not forms or set(agreement["forms"]) == set(forms))
+    right = right and (units is None or agreement["units"] == units)
+    if not right:
+        raise VerificationError("the agreement is not on what was asked for: it is not verified")
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _part(value: str) -> str:
+    """Return a value as one part of a path."""
+    return quote(value, safe="")

@@ -1,0 +1,118 @@
+"""Pages: templates and their texts in two languages, static files, errors as a page or as a document.
+
+A template gives each text twice, `t("中文", "English")`, and the reader's
+choice (a cookie, else Accept-Language) picks one. Everything is escaped.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from litestar import MediaType, Response, Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.static_files import create_static_files_router
+
+from dataspace.errors import NotFound
+from dataspace.web.auth import AnyRequest
+from dataspace.web.problems import PROBLEMS, describe, respond
+from dataspace.web.service import Service
+
+LANGUAGE_COOKIE: Final = "language"
+_HERE = Path(__file__).parent
+_SHANGHAI = timezone(timedelta(hours=8))
+_LANGUAGES = ("zh", "en")
+_WEEK = "public, max-age=604800"
+
+_ENVIRONMENT: Final = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def language_of(request: AnyRequest) -> str:
+    """Return "zh" or "en": what the reader chose, or what its browser prefers."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in _LANGUAGES:
+        return chosen
+    preferred = request.headers.get("accept-language", "").lower()
+    found = [(preferred.find(language), language) for language in _LANGUAGES if language in preferred]
+    return min(found, default=(0, "en"))[1]
+
+
+def page(request: AnyRequest, template: str, status: int = 200, **facts: Any) -> Response[str]:
+    """Return a page of `template`; `facts` are its variables."""
+    language = language_of(request)
+    content = _ENVIRONMENT.get_template(template).render(
+        t=_chooser(language),
+        language=language,
+        caller=request.scope["state"].get("caller"),
+        here=request.scope["path"],
+        **facts,
+    )
+    return Response(content, status_code=status, media_type=MediaType.HTML)
+
+
+def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Answer an error: a page for who reads pages, a problem document for programs."""
+    if not wants_page(request):
+        return respond(request, error)
+    problem = describe(error)
+    response = page(request, "problem.html", problem.status, problem=problem, kind=PROBLEMS[problem.code])
+    response.headers.update(problem.headers)
+    return response
+
+
+def wants_page(request: AnyRequest) -> bool:
+    """Tell whether a person asked, with a browser, outside of the API and the ledger."""
+    if request.scope["path"].startswith(("/api/", "/ledger/")):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+@get("/problems/{code:str}", sync_to_thread=True, tags=["problems"], media_type=MediaType.HTML)
+def explain(request: AnyRequest, code: FromPath[str], service: NamedDependency[Service]) -> Response[Any]:
+    """Explain one type of problem: what it means, who must act, and how."""
+    kind = PROBLEMS.get(code)
+    if kind is None:
+        raise NotFound("there is no such type of problem")
+    return page(request, "problem_type.html", kind=kind, url=service.space.settings.url)
+
+
+def static() -> Router:
+    """Return the router of the style sheet and the scripts."""
+    return create_static_files_router(
+        "/static",
+        directories=[_HERE / "static"],
+        include_in_schema=False,
+        cache_control=None,
+        after_request=_keep,
+    )
+
+
+async def _keep(response: Any) -> Any:
+    response.headers["Cache-Control"] = _WEEK
+    return response
+
+
+def _chooser(language: str) -> Callable[[str, str], str]:
+    def choose(zh: str, en: str) -> str:
+        return zh if language == "zh" else en
+
+    return choose
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(_SHANGHAI).strftime("%Y-%m-%d %H:%M +08:00")
+
+
+def _money(fen: int) -> str:
+    return f"¥{fen // 100}.{fen % 100:02d}"
+
+
+_ENVIRONMENT.filters.update(time=_time, money=_money, count=lambda number: f"{number:,}")

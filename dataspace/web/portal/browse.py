@@ -1,0 +1,48 @@
+"""The catalogue, one dataset of it, and the reader's own entries of the ledger."""
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from dataspace.participants.access import Caller
+from dataspace.web.auth import AnyRequest
+from dataspace.web.pages import page
+from dataspace.web.service import Service
+
+_PAGE = 200
+
+Before = Annotated[int, QueryParameter(ge=0, le=2**62)]
+
+
+@get("/", sync_to_thread=True)
+def catalogue(
+    request: AnyRequest, service: NamedDependency[Service], zone: FromQuery[str] = "", q: FromQuery[str] = ""
+) -> Response[str]:
+    """Show the datasets on offer."""
+    listings = service.catalogue.listings(zone, q)
+    return page(request, "catalogue.html", listings=listings, packs=service.space.packs, zone=zone, q=q)
+
+
+@get("/catalog/{dataset:str}", sync_to_thread=True)
+def dataset(request: AnyRequest, dataset: FromPath[str], service: NamedDependency[Service]) -> Response[str]:
+    """Show one dataset: columns, offers, and a form to ask for an agreement."""
+    listing = service.catalogue.listing(dataset)
+    return page(request, "dataset.html", listing=listing, pack=service.space.packs[listing.zone])
+
+
+@get("/entries", sync_to_thread=True)
+def entries(
+    request: AnyRequest,
+    caller: NamedDependency[Caller],
+    service: NamedDependency[Service],
+    before: Before = 2**62,
+) -> Response[str]:
+    """Show the reader's own entries, newest first, with their receipts."""
+    with service.space.database.reading() as session:
+        size = service.space.log.size(session)
+    end = min(before, size)
+    start = max(0, end - _PAGE)
+    found = service.receipts.entries(caller, start, end - start)[::-1]
+    return page(request, "entries.html", entries=found, start=start, end=end, size=size)

@@ -1,0 +1,205 @@
+"""What goes wrong, told as problem documents (RFC 9457): one `type` for each error of `dataspace.errors`.
+
+`GET /problems/{code}` explains a type, in the words of its class. What nobody
+foresaw is an "internal" problem: the document holds an id and no text, and the
+log holds the exception under that id and nothing of the request.
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from dataspace.errors import (
+    Conflict,
+    DataSpaceError,
+    IllegalTransition,
+    Malformed,
+    NotFound,
+    PolicyDenied,
+    Refused,
+    TooCostly,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    Unsupported,
+    VerificationError,
+)
+from dataspace.web.service import Service
+from dataspace.wire import PROBLEM
+
+_LOG = logging.getLogger("dataspace.web")
+_RETRY_SECONDS = 5
+_CLAUSE = re.compile(r"[;:.\n]")
+_RESERVED = ("type", "title", "status", "detail", "instance", "code")
+
+STATUS: Final[dict[type[DataSpaceError], int]] = {
+    Unauthenticated: 401,
+    Refused: 403,
+    PolicyDenied: 403,
+    NotFound: 404,
+    Conflict: 409,
+    IllegalTransition: 409,
+    Malformed: 400,
+    TooLarge: 413,
+    Unsupported: 415,
+    Unprocessable: 422,
+    TooCostly: 422,
+    TooMany: 429,
+    Unavailable: 503,
+    # The evidence that does not hold is the service's own: the caller's is only ever reported on.
+    VerificationError: 500,
+}
+
+
+@dataclass(frozen=True)
+class ProblemType:
+    """What one `type` of problem means, for its page."""
+
+    code: str
+    status: int
+    meaning: str
+    advice: str
+
+
+_ADVICE: Final = {
+    400: "Change the request: the detail names what is wrong with it.",
+    401: "Send a valid token in the header Authorization: Bearer, or log in to the portal again.",
+    403: "Nothing to repeat: the roles, the agreement or the policy must change first.",
+    404: "Check the identifier. What belongs to another participant looks the same as what does not exist.",
+    405: "Use a method that the header Allow lists.",
+    409: "Read the current state again, then decide whether the act still makes sense.",
+    413: "Send less: the document names the limit.",
+    415: "Send another kind of file or body.",
+    422: "Change what was sent: it can be read, and cannot be accepted as it is.",
+    429: "Wait as many seconds as the header Retry-After says.",
+    500: "Tell the operator the id of the problem: the log holds the cause under it.",
+    503: "Nothing was done. Wait as many seconds as the header Retry-After says, then repeat the request.",
+}
+
+_MORE: Final = (
+    ProblemType("method-not-allowed", 405, "The resource does not know this method.", _ADVICE[405]),
+    ProblemType("internal", 500, "Something failed that nobody foresaw.", _ADVICE[500]),
+)
+
+PROBLEMS: Final[Mapping[str, ProblemType]] = {
+    **{
+        error.code: ProblemType(error.code, status, (error.__doc__ or "").strip(), _ADVICE[status])
+        for error, status in STATUS.items()
+    },
+    **{problem.code: problem for problem in _MORE},
+}
+
+_BY_STATUS: Final = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "refused",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-format",
+    429: "too-many",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem as it is told: the document's members, and the headers of its response."""
+
+    code: str
+    status: int
+    detail: str
+    facts: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+    def document(self, url: str) -> dict[str, Any]:
+        """Return the members of the problem document; `url` is the service's own."""
+        facts = {name: value for name, value in self.facts.items() if name not in _RESERVED}
+        title = _CLAUSE.split(PROBLEMS[self.code].meaning)[0]
+        return {
+            "type": f"{url}/problems/{self.code}",
+            "title": title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            **facts,
+        }
+
+
+def describe(error: Exception) -> Problem:
+    """Return what is told of `error`; log it when nobody foresaw it."""
+    if isinstance(error, DataSpaceError):
+        return _known(error)
+    if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
+        return _framework(error)
+    if isinstance(error, RecursionError):
+        return Problem("malformed", 400, "the body is nested too deeply", {}, {})
+    return _unforeseen(error)
+
+
+def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer `error` with its problem document."""
+    problem = describe(error)
+    service: Service = request.app.state.service
+    document = problem.document(service.space.settings.url)
+    content = msgspec.json.encode(document, enc_hook=str)
+    return Response(content, status_code=problem.status, media_type=PROBLEM, headers=dict(problem.headers))
+
+
+def _known(error: DataSpaceError) -> Problem:
+    kind = next(kind for kind in type(error).__mro__ if kind in STATUS)
+    status = STATUS[kind]
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="dataspace"'
+    if status in (429, 503):
+        headers["Retry-After"] = str(error.facts.get("retry_after", _RETRY_SECONDS))
+    if status == 500:
+        _LOG.error("evidence of the service does not hold: %s", _one_line(str(error)))
+    return Problem(kind.code, status, str(error), error.facts, headers)
+
+
+def _framework(error: HTTPException) -> Problem:
+    """Word what Litestar raises; its own messages repeat the request and are not passed on."""
+    code = _BY_STATUS[error.status_code]
+    allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    if isinstance(error, ValidationException):
+        facts = {"errors": [_where(item) for item in error.extra or ()]}
+        return Problem(code, 400, "the request does not fit its description", facts, {})
+    details = {
+        400: "the body or the query cannot be read",
+        404: "there is no such resource",
+        405: "the resource does not know this method",
+        413: "the body is larger than this resource takes",
+    }
+    return Problem(code, error.status_code, details.get(error.status_code, PROBLEMS[code].meaning), {}, allow)
+
+
+def _where(item: Any) -> dict[str, str]:
+    found = item if isinstance(item, dict) else {}
+    return {name: str(found[name]) for name in ("source", "key", "message") if name in found}
+
+
+def _unforeseen(error: Exception) -> Problem:
+    identifier = secrets.token_hex(8)
+    # The traceback names our lines, not the request: no path, header or body goes into the log.
+    _LOG.error("problem %s: %s", identifier, type(error).__name__, exc_info=_without_text(error))
+    return Problem("internal", 500, "something failed here: tell the operator the id", {"id": identifier}, {})
+
+
+def _without_text(error: BaseException) -> BaseException:
+    """Return an error with the same traceback and type name, without the text, which may hold anything."""
+    bare = RuntimeError(f"{type(error).__module__}.{type(error).__qualname__} (its text is not logged)")
+    return bare.with_traceback(error.__traceback__)
+
+
+def _one_line(text: str) -> str:
+    return text.encode("unicode_escape").decode()

@@ -1,0 +1,160 @@
+"""The upload page and the verify page in a real browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.programs import need
+from tests.simulator import PASSWORD, Simulator, people
+from tests.web.served import served
+from tests.web.words import login_of
+
+_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=need("chromium"), args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def url(space: Simulator) -> Iterator[str]:
+    with served(space) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    """A fresh page; what it logs as an error, such as a breach of the security policy, fails the test."""
+    context = browser.new_context(base_url=url, locale="en-US", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    context.close()
+    assert [text for text in said if "the server responded with a status of 4" not in text] == []
+
+
+def _log_in(page: Page, login: str) -> None:
+    page.goto("/login")
+    page.get_by_label("Login").fill(login)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/")
+
+
+def _choose(page: Page, file: Path, title: str) -> None:
+    page.goto("/portal/upload")
+    page.get_by_label("Zone").select_option("government")
+    page.get_by_label("Title").fill(title)
+    page.get_by_label("File").set_input_files(file)
+    page.get_by_role("button", name="Upload and read").click()
+
+
+def test_a_dataset_is_uploaded_confirmed_and_its_receipt_verified(
+    space: Simulator, page: Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(people(400))
+    _log_in(page, login_of(space, space.provider()))
+    _choose(page, file, "People of three districts")
+    page.wait_for_url("**/portal/uploads/**")
+    expect(page.locator("section[aria-labelledby=original] tbody tr").first).to_contain_text("P000000")
+    expect(page.locator("section[aria-labelledby=desensitized] tbody tr").first).not_to_contain_text(
+        "P000000"
+    )
+    page.get_by_label("Subject: number").check()
+    page.get_by_label("Level: district").select_option("2")
+    page.get_by_role("button", name="Confirm and register").click()
+    page.wait_for_url("**/portal/datasets/ds-*")
+    entry = page.locator("#entry").inner_text()
+    with page.expect_download() as download:
+        page.locator("#receipt").click()
+    receipt = tmp_path / "receipt.json"
+    download.value.save_as(receipt)
+    assert download.value.suggested_filename == f"receipt-{entry}.json"
+    page.goto("/verify")
+    page.get_by_label("The log’s key").fill(space.service.space.log.vkey())
+    page.get_by_label("A receipt’s file").set_input_files(receipt)
+    page.get_by_role("button", name="Verify").click()
+    expect(page.locator("#result")).to_have_text("Result: it holds")
+    expect(page.locator("ol.steps li")).to_have_count(7)
+    space.audit()
+
+
+def test_a_bad_row_is_shown_with_its_line(space: Simulator, page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_bytes(people(40) + b"one,two\n")
+    _log_in(page, login_of(space, space.provider()))
+    _choose(page, file, "Bad")
+    expect(page.locator("#failure")).to_be_visible()
+    expect(page.locator("#failure")).to_contain_text("42")
+    expect(page.get_by_role("button", name="Upload and read")).to_be_enabled()
+
+
+def test_a_changed_receipt_is_told_apart_by_keyboard_alone(space: Simulator, page: Page) -> None:
+    entry = space.registered(space.provider(), people(401), subjects=["number"]).entry
+    receipt = space.service.receipts.receipt(space.operator, entry).to_bytes().decode()
+    page.goto("/verify")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.insert_text(space.service.space.log.vkey())
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.insert_text(receipt.replace('"rows":401', '"rows":402'))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#result")).to_have_text("Result: it does not hold")
+
+
+def test_up_18_a_hostile_title_runs_nothing(space: Simulator, page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(people(402))
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    _log_in(page, login_of(space, space.provider()))
+    _choose(page, file, "<img src=x onerror=alert(1)><script>alert(2)</script>")
+    page.wait_for_url("**/portal/uploads/**")
+    page.get_by_label("Description").fill("<svg onload=alert(3)>")
+    page.get_by_role("button", name="Confirm and register").click()
+    page.wait_for_url("**/portal/datasets/ds-*")
+    page.goto("/")
+    expect(page.get_by_role("heading", name=re.compile("<img src=x"))).to_be_visible()
+
+
+def test_au_12_a_form_of_another_site_is_refused_by_a_real_browser(
+    space: Simulator, page: Page, url: str
+) -> None:
+    _log_in(page, "operator")
+    form = f'<form method="post" action="{url}/portal/members"><input name="name" value="x"></form>'
+    page.route("http://evil.example/**", lambda route: route.fulfill(body=form, content_type="text/html"))
+    page.goto("http://evil.example/")
+    with page.expect_response("**/portal/members") as answered:
+        page.evaluate("document.forms[0].submit()")
+    assert answered.value.status in {303, 403}
+    assert all(member.name != "x" for member in space.service.membership.members(space.operator))
+
+
+def test_pages_have_no_second_scroll_bar_on_a_small_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    _log_in(page, "operator")
+    for path in ("/", "/portal/members", "/portal/agreements", "/entries", "/verify", "/api/docs"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
