@@ -89,9 +89,10 @@ def verify(receipt: Path, key: Key, anchor: Anchor = None, as_json: Json = False
 
 
 @app.command()
-def audit(  # noqa: PLR0913 - one parameter for each option
+def audit(
     target: Annotated[str, typer.Argument(help="a URL, a copy of a home, or an exported folder")],
     key: Key,
+    *,
     since: Annotated[Path | None, typer.Option(help="your last checkpoint: history must extend it")] = None,
     save: Annotated[Path | None, typer.Option(help="write the checkpoint here for next time")] = None,
     token: Annotated[

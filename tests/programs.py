@@ -20,9 +20,7 @@ def need(program: str) -> str:
     """Return the path of an external program, or skip the test; fail it when the run requires the program."""
     executable, source = _WHERE[program]
     found = shutil.which(executable) or _debian_postgres(executable)
-    if found:
-        return found
-    _missing(program, f"needs {program} on PATH ({source})")
+    return found or _missing(program, f"needs {program} on PATH ({source})")
 
 
 def shared() -> Path:

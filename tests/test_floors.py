@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dataspace import errors
+
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "dataspace").rglob("*.py"))
+# A migration is a list of tables as they were, and is never read across.
+SOURCES = sorted(path for path in (ROOT / "dataspace").rglob("*.py") if path.parent.name != "versions")
 
 
 def test_imports_point_down_only() -> None:
@@ -34,8 +37,6 @@ def test_no_python_file_names_a_zone() -> None:
 
 
 def test_the_table_of_the_error_tree_is_complete() -> None:
-    from dataspace import errors
-
     drawn = errors.__doc__ or ""
     for name in [name for name, value in vars(errors).items() if isinstance(value, type)]:
         if name not in {"Any", "ClassVar"}:

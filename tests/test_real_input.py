@@ -63,7 +63,7 @@ def test_the_credit_cards_in_the_finance_zone(space: Simulator) -> None:
     assert upload.rows == 30_000
     sql = 'SELECT "EDUCATION", COUNT(*), SUM("LIMIT_BAL") FROM data GROUP BY "EDUCATION"'
     found = _table(space, consumer, agreement, sql)
-    assert [row for row in found["rows"] if row[0] in (2, "2")][0][1] == 14_030
+    assert next(row for row in found["rows"] if row[0] in {2, "2"})[1] == 14_030
     space.audit()
 
 
@@ -83,7 +83,9 @@ def omop() -> Iterator[zipfile.ZipFile]:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    return archive.read(next(member for member in archive.namelist() if member.rsplit("/")[-1] == f"{name}.csv"))
+    return archive.read(
+        next(member for member in archive.namelist() if member.rsplit("/")[-1] == f"{name}.csv")
+    )
 
 
 def test_of_28_patients_hardly_a_group_is_left(space: Simulator, omop: zipfile.ZipFile) -> None:

@@ -36,7 +36,7 @@ from dataspace.proof.verify import AnchorChecker
 _NO_CHECKERS: Final[Mapping[str, AnchorChecker]] = {}
 
 
-def audit(  # noqa: PLR0913 - the auditor's own knowledge, each part optional and named
+def audit(
     source: Source,
     vkey: str,
     *,

@@ -39,7 +39,7 @@ def verify_command(receipt_path: Path, vkey: str, *, json: bool = False, anchor:
     return report.exit_code
 
 
-def audit_command(  # noqa: PLR0913 - one parameter for each option of the command
+def audit_command(
     target: str,
     vkey: str,
     *,

@@ -26,7 +26,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("schema_sha256", "level", "offer", "offer_sha256", "price", *_DECISION),
         ),
         "dataset.withdrawn": ("dataset", "versions", "by", *_DECISION),
-        "negotiation.changed": ("negotiation", "offer", "consumer", "state", "by"),
+        "negotiation.changed": ("negotiation", "offer", "provider", "consumer", "state", "by"),
         "negotiation.refused": ("offer", "consumer", "reasons", *_DECISION),
         "agreement.concluded": (
             *("agreement", "negotiation", "offer", "dataset", "versions", "provider", "consumer", "purpose"),

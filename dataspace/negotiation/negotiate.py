@@ -222,6 +222,7 @@ class Negotiator(Dealings):
             "negotiation.changed",
             negotiation=found.id,
             offer=found.offer,
+            provider=found.provider,
             consumer=found.consumer,
             state=found.state,
             by=by,

@@ -32,7 +32,8 @@ class Receipts:
 
         """
         with self._space.database.reading() as session:
-            record = self._space.log.record(session, index)
+            # One wording for all: what is another's and what is not there are told alike.
+            record = self._space.log.record(session, index) if index < self._space.log.size(session) else None
             if record is None or not self._may_see(session, caller)(record.fields):
                 raise NotFound("there is no such entry")
             receipt = self._space.log.receipt(session, index)

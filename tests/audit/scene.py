@@ -215,6 +215,7 @@ class Scene:
         return {
             "negotiation": NEGOTIATION,
             "offer": OFFER,
+            "provider": PROVIDER,
             "consumer": CONSUMER,
             "state": state,
             "by": CONSUMER,

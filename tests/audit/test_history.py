@@ -21,7 +21,13 @@ ANSWER = {
     "price": 100,
     **DECIDED,
 }
-MOVED = {"negotiation": NEGOTIATION, "offer": "of-1", "consumer": CONSUMER, "by": CONSUMER}
+MOVED = {
+    "negotiation": NEGOTIATION,
+    "offer": "of-1",
+    "provider": "pt-1",
+    "consumer": CONSUMER,
+    "by": CONSUMER,
+}
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "an answer without an agreement": (

@@ -19,7 +19,9 @@ from tests.web.served import served
 _ROWS = 1_000_000
 _REPEATS = 7
 _ROWS_SQL = "SELECT district, sex, year, income FROM data WHERE district = 'd07' AND income < 20000"
-_GROUPS_SQL = "SELECT district, COUNT(*) AS n, SUM(income) AS total, AVG(spent) AS mean FROM data GROUP BY district"
+_GROUPS_SQL = (
+    "SELECT district, COUNT(*) AS n, SUM(income) AS total, AVG(spent) AS mean FROM data GROUP BY district"
+)
 _SMALL_SQL = "SELECT COUNT(*) FROM data"
 
 
@@ -51,7 +53,12 @@ def _measured(
             return consumer.query(agreement, sql, form)  # noqa: B023
 
         ours, bare = _in_turn(cold, _bare(plain, sql, 1))
-        yield f"{name} over HTTP, cold", ours, bare, f"opened from its envelope each time; bare 1 thread; {sql}"
+        yield (
+            f"{name} over HTTP, cold",
+            ours,
+            bare,
+            f"opened from its envelope each time; bare 1 thread; {sql}",
+        )
     consumer.query(agreement, _SMALL_SQL)
     ours, bare = _in_turn(lambda: consumer.query(agreement, _SMALL_SQL), _bare(plain, _SMALL_SQL, 1))
     yield "a small query over HTTP", ours, bare, f"overhead {(ours - bare) * 1e3:.1f} ms; {_SMALL_SQL}"
@@ -77,18 +84,20 @@ def _in_turn(ours: Callable[[], object], bare: Callable[[], object]) -> tuple[fl
 def _table() -> pa.Table:
     random = np.random.default_rng(1)
     district = np.array([f"d{number:02d}" for number in range(20)])[random.integers(0, 20, _ROWS)]
-    return pa.table({
-        "number": [f"P{number:07d}" for number in range(_ROWS)],
-        "district": district,
-        "sex": np.array(["f", "m"])[random.integers(0, 2, _ROWS)],
-        "year": random.integers(1940, 2020, _ROWS).astype(str),
-        "income": random.integers(3000, 45_000, _ROWS),
-        "spent": random.integers(0, 9000, _ROWS),
-        "score": random.integers(0, 1000, _ROWS),
-        "visits": random.integers(0, 50, _ROWS),
-        "points": random.integers(0, 100_000, _ROWS),
-        "flag": random.integers(0, 2, _ROWS),
-    })
+    return pa.table(
+        {
+            "number": [f"P{number:07d}" for number in range(_ROWS)],
+            "district": district,
+            "sex": np.array(["f", "m"])[random.integers(0, 2, _ROWS)],
+            "year": random.integers(1940, 2020, _ROWS).astype(str),
+            "income": random.integers(3000, 45_000, _ROWS),
+            "spent": random.integers(0, 9000, _ROWS),
+            "score": random.integers(0, 1000, _ROWS),
+            "visits": random.integers(0, 50, _ROWS),
+            "points": random.integers(0, 100_000, _ROWS),
+            "flag": random.integers(0, 2, _ROWS),
+        }
+    )
 
 
 def _registered(space: Simulator, table: pa.Table) -> tuple[str, str, str]:

@@ -21,9 +21,7 @@ _ALLOWED = {
 _OPEN = ("REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED")
 
 
-@pytest.mark.parametrize(
-    ("state", "message", "side"), list(itertools.product([None, *State], Message, Side))
-)
+@pytest.mark.parametrize(("state", "message", "side"), list(itertools.product([None, *State], Message, Side)))
 def test_every_message_does_what_the_protocol_says(state: State | None, message: Message, side: Side) -> None:
     wanted = _ALLOWED.get((state or "", message, side))
     if message is Message.TERMINATE and state in _OPEN:
