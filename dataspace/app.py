@@ -12,6 +12,7 @@ from sqlmodel import Session, select
 from dataspace import migrations
 from dataspace.catalog.register import Registrar
 from dataspace.catalog.search import Catalogue
+from dataspace.catalog.upload import Uploads
 from dataspace.database import Database
 from dataspace.errors import Malformed
 from dataspace.keys import KeyStore, open_keys
@@ -85,7 +86,7 @@ def jobs(service: Service) -> Worker:
     return Worker(
         [
             Job("anchor", float(service.space.settings.anchor_seconds), service.anchors.publish),
-            Job("expire-uploads", _EXPIRE_SECONDS, service.registrar.expire),
+            Job("expire-uploads", _EXPIRE_SECONDS, service.uploads.expire),
         ]
     )
 
@@ -162,13 +163,14 @@ def _service(space: Space, stack: ExitStack) -> Service:
         answers.forget(dataset)
 
     anchors = _begin(space)
-    registrar = Registrar(space, intake, withdrawn)
-    registrar.sweep()
+    uploads = Uploads(space, intake)
+    uploads.sweep()
     return Service(
         space=space,
         anchors=anchors,
         membership=Membership(space),
-        registrar=registrar,
+        uploads=uploads,
+        registrar=Registrar(space, uploads, withdrawn),
         catalogue=Catalogue(space),
         negotiator=Negotiator(space),
         answers=Answers(space, engine),

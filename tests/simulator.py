@@ -72,10 +72,10 @@ class Simulator:
         **offer: Any,
     ) -> Registered:
         """Upload and confirm a CSV."""
-        staging = self.service.registrar.stage(provider, zone)
+        staging = self.service.uploads.stage(provider, zone)
         staging.write(content)
         staging.finish()
-        upload = self.service.registrar.read(provider, zone, "test.csv", staging)
+        upload = self.service.uploads.read(provider, zone, "test.csv", staging)
         terms = OfferTerms(**{"price": 100, **offer})
         return self.service.registrar.confirm(
             provider, upload.id, Registration("a dataset", terms, subjects=tuple(subjects))

@@ -22,10 +22,10 @@ def _journey(
     space: Simulator, zone: str, content: bytes, *subjects: str, **offer: Any
 ) -> tuple[Upload, Caller, Agreement]:
     provider, consumer = space.provider(), space.consumer()
-    staging = space.service.registrar.stage(provider, zone)
+    staging = space.service.uploads.stage(provider, zone)
     staging.write(content)
     staging.finish()
-    upload = space.service.registrar.read(provider, zone, "real.csv", staging)
+    upload = space.service.uploads.read(provider, zone, "real.csv", staging)
     terms = OfferTerms(**{"price": 100, **offer})
     offered = space.service.registrar.confirm(
         provider, upload.id, Registration("real", terms, subjects=subjects)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session, col, delete, select
 
 from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer, Upload
-from dataspace.catalog.stored import next_version, owned_dataset, registered_before
+from dataspace.catalog.stored import next_version, owned_dataset, registered_before, upload_of
 from dataspace.catalog.terms import OfferTerms, Registered, Registration, confirmed_columns, offer_of
 from dataspace.catalog.upload import Uploads
 from dataspace.errors import Conflict
@@ -17,7 +17,6 @@ from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.policy.models import PolicyInput
 from dataspace.proof.canonical import canonical
-from dataspace.sandbox import Pool
 from dataspace.space import Space, ensure, mint, proof_of, remember
 from dataspace.table import Column
 from dataspace.zones.pack import Pack
@@ -41,11 +40,12 @@ class _Confirmation:
         return max(column.level for column in self.columns)
 
 
-class Registrar(Uploads):
+class Registrar:
     """The acts on datasets. `withdrawn` is called with a dataset's id after its keys are gone."""
 
-    def __init__(self, space: Space, intake: Pool, withdrawn: Callable[[str], None]) -> None:
-        super().__init__(space, intake)
+    def __init__(self, space: Space, uploads: Uploads, withdrawn: Callable[[str], None]) -> None:
+        self._space = space
+        self._uploads = uploads
         self._withdrawn = withdrawn
 
     def confirm(self, caller: Caller, upload: str, registration: Registration) -> Registered:
@@ -58,7 +58,7 @@ class Registrar(Uploads):
             Conflict: the dataset is withdrawn.
 
         """
-        found = self.upload(caller, upload)
+        found = self._uploads.upload(caller, upload)
         pack = self._space.pack(found.zone)
         columns = confirmed_columns(found, pack, registration)
         offer = offer_of(registration.offer, pack, self._space.clock())
@@ -66,9 +66,7 @@ class Registrar(Uploads):
         ensure(decision)
         confirmed = _Confirmation(found, registration, columns, offer, decision, asked)
         registered = self._space.database.commit(lambda session: self._register(session, caller, confirmed))
-        (self._folder("payloads") / f"{upload}.preview").unlink(missing_ok=True)
-        if not registered.new:
-            self._forget_payload(upload)
+        self._uploads.forget(upload, payload=not registered.new)
         return registered
 
     def withdraw(self, caller: Caller, dataset: str) -> int:
@@ -126,7 +124,8 @@ class Registrar(Uploads):
 
     def _register(self, session: Session, caller: Caller, confirmed: _Confirmation) -> Registered:
         upload, offer = confirmed.upload, confirmed.offer
-        session.delete(session.get_one(Upload, upload.id))
+        # Asked for again: of two confirmations at once the second finds nothing.
+        session.delete(upload_of(session, caller, upload.id))
         known = registered_before(session, caller, upload, confirmed.registration.dataset)
         if known:
             return known
@@ -215,7 +214,7 @@ class Registrar(Uploads):
             versions=sorted(version.version for version in versions),
             **proof_of(decision),
         )
-        return entry, [self._folder("payloads") / version.path for version in versions]
+        return entry, [self._uploads.payload(version.path) for version in versions]
 
 
 def _digest(value: Any) -> str:

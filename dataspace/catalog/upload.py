@@ -70,7 +70,7 @@ class Uploads:
 
         """
         pack, upload = self._space.pack(zone), mint("up")
-        key, target = fresh_key(), self._folder("payloads") / f"{upload}.sealed"
+        key, target = fresh_key(), self.payload(f"{upload}.sealed")
         try:
             found = self._intake.call(
                 "read",
@@ -91,7 +91,7 @@ class Uploads:
             self._space.database.commit(lambda session: session.add(kept))
             return self.upload(caller, upload)
         except BaseException:
-            self._forget_payload(upload)
+            self.forget(upload)
             raise
         finally:
             staging.discard()
@@ -112,7 +112,7 @@ class Uploads:
     def discard(self, caller: Caller, upload: str) -> None:
         """Forget an upload that was not confirmed."""
         self._space.database.commit(lambda session: session.delete(upload_of(session, caller, upload)))
-        self._forget_payload(upload)
+        self.forget(upload)
 
     def expire(self) -> int:
         """Forget uploads that nobody confirmed in a day; return how many."""
@@ -124,7 +124,7 @@ class Uploads:
 
         expired = self._space.database.commit(act)
         for upload in expired:
-            self._forget_payload(upload)
+            self.forget(upload)
         return len(expired)
 
     def sweep(self) -> int:
@@ -142,22 +142,27 @@ class Uploads:
             path.unlink(missing_ok=True)
         return len(orphans)
 
+    def forget(self, upload: str, *, payload: bool = True) -> None:
+        """Remove the files of an upload: its preview, and its payload unless a version has it now."""
+        for kind in _KINDS if payload else _KINDS[1:]:
+            self.payload(f"{upload}.{kind}").unlink(missing_ok=True)
+
+    def payload(self, name: str) -> Path:
+        """Return where the payload of that name lies."""
+        return self._folder("payloads") / name
+
     def _folder(self, name: str) -> Path:
         folder = self._space.settings.home / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def _forget_payload(self, upload: str) -> None:
-        for kind in _KINDS:
-            (self._folder("payloads") / f"{upload}.{kind}").unlink(missing_ok=True)
-
     def _keep_preview(self, upload: str, key: bytes, preview: Mapping[str, Any]) -> None:
-        with (self._folder("payloads") / f"{upload}.preview").open("xb") as file:
+        with self.payload(f"{upload}.preview").open("xb") as file:
             seal(BytesIO(json.dumps(preview).encode()), file, key, _preview_of(upload))
 
     def _open_preview(self, found: Upload) -> Any:
         key = self._space.keys.secret(f"zone/{found.zone}").unwrap(found.key, found.id.encode())
-        path = self._folder("payloads") / f"{found.id}.preview"
+        path = self.payload(f"{found.id}.preview")
         return json.loads(b"".join(open_sealed(path, key, _preview_of(found.id))))
 
     def _check_size(self, found: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dataspace.catalog.register import Registrar
 from dataspace.catalog.search import Catalogue
+from dataspace.catalog.upload import Uploads
 from dataspace.ledger.anchored import Anchorage
 from dataspace.membership.admit import Membership
 from dataspace.negotiation.negotiate import Negotiator
@@ -19,6 +20,7 @@ class Service:
 
     space: Space
     membership: Membership
+    uploads: Uploads
     registrar: Registrar
     catalogue: Catalogue
     negotiator: Negotiator

@@ -1,4 +1,4 @@
-"""Queries through HTTP, as a consumer asks them, against the same SQL on bare DuckDB over the plain Parquet file."""
+"""Queries through HTTP, as a consumer asks them, against the same SQL on bare DuckDB over plain Parquet."""
 
 import statistics
 import tempfile
@@ -26,7 +26,7 @@ _SMALL_SQL = "SELECT COUNT(*) FROM data"
 
 
 def run() -> Iterator[tuple[str, float, float, str]]:
-    """Yield a row for each query, warm; and the cold first one, with the worker's copy thrown away before each."""
+    """Yield a row for each query, warm; and cold, the worker's copy thrown away before each."""
     with tempfile.TemporaryDirectory() as folder:
         table = _table()
         plain = Path(folder) / "plain.parquet"
@@ -101,7 +101,7 @@ def _table() -> pa.Table:
 
 
 def _registered(space: Simulator, table: pa.Table) -> tuple[str, str, str]:
-    """Upload and confirm the table, and agree on it; return the consumer's token, the agreement, the dataset."""
+    """Register the table and agree on it; return the consumer's token, the agreement, the dataset."""
     sink = pa.BufferOutputStream()
     pa.csv.write_csv(table, sink)
     provider, consumer = space.provider(), space.consumer()

@@ -16,10 +16,10 @@ from tests.simulator import Simulator, people, simulated
 
 
 def _upload(space: Simulator, provider: Caller, content: bytes, zone: str = "government") -> Upload:
-    staging = space.service.registrar.stage(provider, zone)
+    staging = space.service.uploads.stage(provider, zone)
     staging.write(content)
     staging.finish()
-    return space.service.registrar.read(provider, zone, "people.csv", staging)
+    return space.service.uploads.read(provider, zone, "people.csv", staging)
 
 
 def _staged(space: Simulator) -> list[Path]:
@@ -51,7 +51,7 @@ def test_plaintext_never_lies_on_disk(space: Simulator) -> None:
 
 
 def test_up_05_other_bytes_than_declared_are_refused_and_kept_nowhere(space: Simulator) -> None:
-    staging = space.service.registrar.stage(space.provider(), "government")
+    staging = space.service.uploads.stage(space.provider(), "government")
     staging.write(people(10))
     with pytest.raises(Unprocessable, match="not the declared one"):
         staging.finish(hashlib.sha256(b"another file").hexdigest())
@@ -61,7 +61,7 @@ def test_up_05_other_bytes_than_declared_are_refused_and_kept_nowhere(space: Sim
 
 def test_up_01_an_upload_past_the_limit_is_removed(tmp_path: Path) -> None:
     with simulated(tmp_path / "home", upload_limit=1000) as space:
-        staging = space.service.registrar.stage(space.provider(), "government")
+        staging = space.service.uploads.stage(space.provider(), "government")
         with pytest.raises(TooLarge, match="more than 1000 bytes"):
             staging.write(people(100))
         assert not _staged(space)
@@ -125,24 +125,24 @@ def test_what_does_not_fit_names_itself_and_the_upload_waits_on(space: Simulator
         space.service.registrar.confirm(
             provider, upload.id, Registration("x", OfferTerms(price=1), subjects=("nobody",))
         )
-    assert space.service.registrar.upload(provider, upload.id).rows == 34
+    assert space.service.uploads.upload(provider, upload.id).rows == 34
 
 
 def test_an_upload_is_its_providers_alone(space: Simulator) -> None:
     upload = _upload(space, space.provider(), people(35))
     with pytest.raises(NotFound):
-        space.service.registrar.upload(space.provider(), upload.id)
+        space.service.uploads.upload(space.provider(), upload.id)
     with pytest.raises(Refused):
-        space.service.registrar.stage(space.consumer(), "government")
+        space.service.uploads.stage(space.consumer(), "government")
 
 
 def test_an_unconfirmed_upload_is_forgotten_after_a_day(space: Simulator) -> None:
     provider = space.provider()
     upload = _upload(space, provider, people(36))
     space.clock.forward(hours=25)
-    assert space.service.registrar.expire() >= 1
+    assert space.service.uploads.expire() >= 1
     with pytest.raises(NotFound):
-        space.service.registrar.upload(provider, upload.id)
+        space.service.uploads.upload(provider, upload.id)
     assert not (space.settings.home / "payloads" / f"{upload.id}.sealed").exists()
 
 
@@ -211,3 +211,13 @@ def test_cr_02_files_that_a_crash_left_are_gone_after_the_next_start(tmp_path: P
         assert not list((home / "staging").iterdir())
         assert service.catalogue.listing(registered.dataset).rows == 40
         assert f"{waiting}.sealed" in kept
+
+
+def test_what_is_declared_of_a_file_overrides_what_would_be_found(space: Simulator) -> None:
+    provider, content = space.provider(), b"name;note\n" + b"a,b,c;d,e,f\n" * 40
+    for declared, columns in (({}, 2), ({"delimiter": "|"}, 1)):
+        staging = space.service.uploads.stage(provider, "government")
+        staging.write(content)
+        staging.finish()
+        found = space.service.uploads.read(provider, "government", "notes.csv", staging, declared)
+        assert len(found.proposal["columns"]) == columns

@@ -58,10 +58,10 @@ def victim(space: Simulator) -> Victim:
     provider, consumer = space.provider(), space.consumer()
     registered = space.registered(provider, people(200), subjects=["number"])
     agreement = space.agreed(consumer, registered.offer)
-    staging = space.service.registrar.stage(provider, "government")
+    staging = space.service.uploads.stage(provider, "government")
     staging.write(people(201))
     staging.finish()
-    upload = space.service.registrar.read(provider, "government", "waiting.csv", staging)
+    upload = space.service.uploads.read(provider, "government", "waiting.csv", staging)
     return Victim(
         provider.id, upload.id, registered.dataset, agreement.negotiation, agreement.id, agreement.entry
     )

@@ -38,6 +38,13 @@ from dataspace.web.schemas import (
 from dataspace.web.service import Service
 
 ZoneOf = Annotated[str, QueryParameter(description="the zone the dataset is for", max_length=64)]
+Delimiter = Annotated[
+    str, QueryParameter(description="the delimiter, where detection goes wrong: , ; | or a tab", max_length=1)
+]
+Encoding = Annotated[
+    str,
+    QueryParameter(description="the encoding, where detection goes wrong: UTF-8 and so on", max_length=20),
+]
 Filename = Annotated[str, QueryParameter(description="the file's name, for showing", max_length=1024)]
 
 
@@ -188,8 +195,11 @@ class Uploads(Controller):
         request: AnyRequest,
         caller: NamedDependency[Caller],
         service: NamedDependency[Service],
+        *,
         zone: ZoneOf,
         filename: Filename = "upload.csv",
+        delimiter: Delimiter = "",
+        encoding: Encoding = "",
     ) -> UploadBody:
         """Upload a file for a zone: it is read in a sandbox, and its columns are classified.
 
@@ -198,9 +208,12 @@ class Uploads(Controller):
         with what arrives. The answer is a proposal, which `POST /api/datasets` confirms within a day.
         """
         limit = service.space.settings.upload_limit
-        registrar = service.registrar
-        received = await receive(request, lambda _: registrar.stage(caller, zone), limit, filename)
-        found = await sync_to_thread(registrar.read, caller, zone, received.filename, received.staging)
+        uploads = service.uploads
+        received = await receive(request, lambda _: uploads.stage(caller, zone), limit, filename)
+        declared = {"delimiter": delimiter, "encoding": encoding}
+        found = await sync_to_thread(
+            uploads.read, caller, zone, received.filename, received.staging, declared
+        )
         return UploadBody.of(found)
 
     @get("/{upload:str}", sync_to_thread=True)
@@ -208,14 +221,14 @@ class Uploads(Controller):
         self, upload: FromPath[str], caller: NamedDependency[Caller], service: NamedDependency[Service]
     ) -> UploadBody:
         """Show an upload that waits for its provider's word."""
-        return UploadBody.of(service.registrar.upload(caller, upload))
+        return UploadBody.of(service.uploads.upload(caller, upload))
 
     @delete("/{upload:str}", sync_to_thread=True)
     def discard(
         self, upload: FromPath[str], caller: NamedDependency[Caller], service: NamedDependency[Service]
     ) -> None:
         """Forget an upload that was not confirmed."""
-        service.registrar.discard(caller, upload)
+        service.uploads.discard(caller, upload)
 
 
 class Datasets(Controller):

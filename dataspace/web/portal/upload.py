@@ -45,14 +45,15 @@ async def receive_file(
     request: AnyRequest, caller: NamedDependency[Caller], service: NamedDependency[Service]
 ) -> Response[Any]:
     """Take a file, read it in a sandbox, and go on to what was found in it."""
-    registrar = service.registrar
+    uploads = service.uploads
 
     def stage(fields: Mapping[str, str]) -> Staging:
-        return registrar.stage(caller, fields.get("zone", ""))
+        return uploads.stage(caller, fields.get("zone", ""))
 
     received = await receive(request, stage, service.space.settings.upload_limit)
     zone, title = received.fields.get("zone", ""), received.fields.get("title", "")
-    upload = await sync_to_thread(registrar.read, caller, zone, received.filename, received.staging)
+    declared = {name: received.fields.get(name, "") for name in ("delimiter", "encoding")}
+    upload = await sync_to_thread(uploads.read, caller, zone, received.filename, received.staging, declared)
     onward = f"/portal/uploads/{upload.id}?title={quote(title)}"
     if dataset := received.fields.get("dataset", ""):
         onward += f"&dataset={quote(dataset)}"
@@ -69,7 +70,7 @@ def review(
     dataset: FromQuery[str] = "",
 ) -> Response[str]:
     """Show what was found in a file, to be corrected and confirmed."""
-    found = service.registrar.upload(caller, upload)
+    found = service.uploads.upload(caller, upload)
     columns = list(zip(_columns(found), found.proposal["proposals"], strict=True))
     return page(
         request,
@@ -90,7 +91,7 @@ def confirm(
 ) -> Response[Any]:
     """Register the upload with the corrections of the form, and show its entry and its receipt."""
     form = Form.read(body)
-    found = service.registrar.upload(caller, upload)
+    found = service.uploads.upload(caller, upload)
     subjects = tuple(
         column.name for place, column in enumerate(_columns(found)) if form.text(f"subject.{place}")
     )
@@ -114,7 +115,7 @@ def discard(
     upload: FromPath[str], caller: NamedDependency[Caller], service: NamedDependency[Service]
 ) -> Response[Any]:
     """Forget an upload."""
-    service.registrar.discard(caller, upload)
+    service.uploads.discard(caller, upload)
     return go_to("/portal/upload")
 
 
