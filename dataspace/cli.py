@@ -12,7 +12,7 @@ from dataspace.errors import DataSpaceError, NotFound
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 participant = typer.Typer(
-    help="Admit and list participants, while the service is stopped.", no_args_is_help=True
+    help="Admit, list and change participants of the running service.", no_args_is_help=True
 )
 app.add_typer(participant, name="participant")
 
@@ -172,3 +172,21 @@ def show(token: Annotated[str, typer.Option(envvar="DATASPACE_TOKEN", help="an o
     with DataSpace(Settings.from_environment().url, token) as space:
         for one in space.participants():
             print(json.dumps(one, ensure_ascii=False))
+
+
+@participant.command("change")
+def change(
+    identifier: Annotated[str, typer.Argument(help="the participant's id, as `list` prints it")],
+    token: Annotated[str, typer.Option(envvar="DATASPACE_TOKEN", help="an operator's token")],
+    *,
+    roles: Annotated[list[str] | None, typer.Option("--role", help="its roles from now on")] = None,
+    status: Annotated[str | None, typer.Option(help="active or suspended")] = None,
+) -> None:
+    """Change a participant's roles, suspend it or bring it back."""
+    from dataspace.client import DataSpace
+    from dataspace.settings import Settings
+
+    changes = {"roles": roles or None, "status": status}
+    with DataSpace(Settings.from_environment().url, token) as space:
+        wanted = {name: value for name, value in changes.items() if value}
+        print(json.dumps(space.change(identifier, **wanted), ensure_ascii=False))
