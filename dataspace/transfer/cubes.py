@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 
 from dataspace.catalog.models import Form
 from dataspace.catalog.payloads import open_sealed, seal
-from dataspace.errors import NotFound, Unprocessable
+from dataspace.errors import DataSpaceError, NotFound, Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.privacy.cube import Cube as CubeValue
@@ -72,9 +72,14 @@ class Cubes:
         plan = self._engine.plan_cells(wanted, case.columns)
         ask = Ask(Form.ENCRYPTED, _digest(wanted), plan.uses(), Charge(1, wanted.epsilon))
         made = known or self._new(case, wanted)
-        answer = self._conductor.conduct(
-            case, ask, lambda _: self._compute(case, made, wanted, ask), self._grant(case, made, wanted)
-        )
+        try:
+            answer = self._conductor.conduct(
+                case, ask, lambda _: self._compute(case, made, wanted, ask), self._grant(case, made, wanted)
+            )
+        except DataSpaceError:
+            if known is None:
+                self._path(made).unlink(missing_ok=True)
+            raise
         return CubeView(made.id, self.open(case, made).layout(made.id), answer.entry, wanted.epsilon)
 
     def granted(self, session: Session, case: Case, cube: str) -> Cube:

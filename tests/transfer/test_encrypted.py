@@ -1,0 +1,162 @@
+"""Cubes and encrypted answers as a journey: charged once, one key, one answer to one query."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from dataspace.client.encrypted import Keys
+from dataspace.client.layout import Layout
+from dataspace.errors import Conflict, Malformed, NotFound, PolicyDenied, Unprocessable
+from dataspace.negotiation.models import Agreement
+from dataspace.participants.access import Caller
+from dataspace.participants.models import Role
+from dataspace.transfer.cubes import CubeView
+from dataspace.transfer.models import Cube
+from tests.simulator import Simulator, people
+
+SPEC = {"dimensions": ["district"], "measures": [{"kind": "count"}], "max_rows": 1, "epsilon": 4_000_000}
+
+
+@pytest.fixture(scope="module")
+def keys() -> Keys:
+    return Keys.create()
+
+
+def _agreed(space: Simulator, rows: int, **offer: Any) -> tuple[Caller, Agreement, str]:
+    registered = space.registered(
+        space.provider(), people(rows), subjects=["number"], forms=("encrypted",), epsilon=9_000_000, **offer
+    )
+    consumer = space.consumer()
+    return consumer, space.agreed(consumer, registered.offer), registered.dataset
+
+
+def _cube(space: Simulator, consumer: Caller, agreement: Agreement, **changed: Any) -> CubeView:
+    return space.service.encrypted.cube(consumer, agreement.id, {**SPEC, **changed})
+
+
+def _body(keys: Keys, view: CubeView, agreement: Agreement, seconds: int = 600) -> Any:
+    layout = Layout.from_json(view.layout)
+    expires = int(time.time()) + seconds
+    return keys.encrypt(layout, [1] * len(layout.cells), agreement=agreement.id, expires=expires)
+
+
+def _usage(space: Simulator, consumer: Caller, agreement: Agreement) -> dict[str, Any]:
+    return space.service.answers.usage(consumer, agreement.id)
+
+
+def test_an_encrypted_total_is_near_the_true_one_and_its_cost_is_in_the_ledger(
+    space: Simulator, keys: Keys
+) -> None:
+    consumer, agreement, _ = _agreed(space, 900)
+    view = _cube(space, consumer, agreement)
+    query = _body(keys, view, agreement)
+    answer = space.service.encrypted.answer(consumer, agreement.id, query.body)
+    assert abs(keys.decrypt(answer.content, query)["count"] - 900) < 60
+    assert space.kinds()[-2:] == ["cube.granted", "query.answered"]
+    assert _usage(space, consumer, agreement)["epsilon"]["spent"] == SPEC["epsilon"]
+    space.audit()
+
+
+def test_a_cube_is_charged_once_to_an_agreement_and_shared_by_two(space: Simulator) -> None:
+    consumer, agreement, _ = _agreed(space, 901)
+    first, again = _cube(space, consumer, agreement), _cube(space, consumer, agreement)
+    assert (again.id, again.entry, again.epsilon) == (first.id, first.entry, 0)
+    other = space.consumer()
+    theirs = space.agreed(other, agreement.offer)
+    shared = _cube(space, other, theirs)
+    assert (shared.id, shared.layout, shared.epsilon) == (first.id, first.layout, SPEC["epsilon"])
+    assert _usage(space, consumer, agreement)["epsilon"]["spent"] == SPEC["epsilon"]
+    space.audit()
+
+
+def test_the_same_cube_asked_for_at_once_is_built_once(space: Simulator) -> None:
+    consumer, agreement, _ = _agreed(space, 902)
+
+    def ask(_: int) -> str:
+        try:
+            return _cube(space, consumer, agreement).id
+        except (Conflict, PolicyDenied):
+            return ""
+
+    with ThreadPoolExecutor(4) as threads:
+        built = set(threads.map(ask, range(4))) - {""}
+    usage = _usage(space, consumer, agreement)["epsilon"]
+    assert len(built) == 1
+    kept = {path.stem for path in (space.settings.home / "cubes").iterdir()}
+    with space.service.space.database.reading() as session:
+        assert kept == set(session.exec(select(Cube.id)).all())
+    assert usage["spent"] + usage["reserved"] <= usage["granted"]
+    space.audit()
+
+
+def test_epsilon_runs_out(space: Simulator) -> None:
+    consumer, agreement, _ = _agreed(space, 903)
+    _cube(space, consumer, agreement)
+    _cube(space, consumer, agreement, max_rows=2)
+    with pytest.raises(PolicyDenied, match="epsilon-exhausted"):
+        _cube(space, consumer, agreement, max_rows=3)
+    space.audit()
+
+
+def test_a_cube_that_failed_after_its_noise_was_drawn_costs(space: Simulator) -> None:
+    consumer, agreement, _ = _agreed(space, 12)
+    with pytest.raises(Unprocessable, match="no cell"):
+        _cube(space, consumer, agreement)
+    assert _usage(space, consumer, agreement)["epsilon"]["spent"] == SPEC["epsilon"]
+    space.audit()
+
+
+def test_exact_presence_is_not_for_consumers_to_choose(space: Simulator) -> None:
+    consumer, agreement, _ = _agreed(space, 904)
+    with pytest.raises(Unprocessable, match="presence"):
+        _cube(space, consumer, agreement, presence="exact")
+
+
+def test_he_11_a_query_is_answered_once_and_not_after_its_time(space: Simulator, keys: Keys) -> None:
+    consumer, agreement, _ = _agreed(space, 905)
+    view = _cube(space, consumer, agreement)
+    body = _body(keys, view, agreement).body
+    space.service.encrypted.answer(consumer, agreement.id, body)
+    with pytest.raises(Conflict, match="answered already"):
+        space.service.encrypted.answer(consumer, agreement.id, body)
+    for seconds in (-5, 100_000):
+        with pytest.raises(Unprocessable, match="expires"):
+            space.service.encrypted.answer(consumer, agreement.id, _body(keys, view, agreement, seconds).body)
+    space.audit()
+
+
+def test_he_05_an_agreement_has_one_key(space: Simulator, keys: Keys) -> None:
+    consumer, agreement, _ = _agreed(space, 906)
+    view = _cube(space, consumer, agreement)
+    space.service.encrypted.answer(consumer, agreement.id, _body(keys, view, agreement).body)
+    with pytest.raises(Unprocessable, match="another key"):
+        space.service.encrypted.answer(consumer, agreement.id, _body(Keys.create(), view, agreement).body)
+    space.audit()
+
+
+def test_a_cube_of_another_agreement_is_not_found(space: Simulator, keys: Keys) -> None:
+    consumer, agreement, _ = _agreed(space, 907)
+    view = _cube(space, consumer, agreement)
+    other = space.consumer()
+    theirs = space.agreed(other, agreement.offer)
+    with pytest.raises(NotFound):
+        space.service.encrypted.answer(other, theirs.id, _body(keys, view, theirs).body)
+    with pytest.raises(Unprocessable, match="another agreement"):
+        space.service.encrypted.answer(other, theirs.id, _body(keys, view, agreement).body)
+    with pytest.raises(Malformed):
+        space.service.encrypted.answer(other, theirs.id, b"DSHQ\x01nothing")
+    space.audit()
+
+
+def test_a_withdrawn_datasets_cubes_are_gone(space: Simulator, keys: Keys) -> None:
+    consumer, agreement, dataset = _agreed(space, 908)
+    view = _cube(space, consumer, agreement)
+    body = _body(keys, view, agreement).body
+    space.service.registrar.withdraw(Caller(agreement.provider, frozenset({Role.PROVIDER})), dataset)
+    assert not list((space.settings.home / "cubes").glob(f"{view.id}*"))
+    with pytest.raises((PolicyDenied, NotFound)):
+        space.service.encrypted.answer(consumer, agreement.id, body)
+    space.audit()
