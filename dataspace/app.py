@@ -14,16 +14,18 @@ from dataspace.catalog.register import Registrar
 from dataspace.catalog.search import Catalogue
 from dataspace.catalog.upload import Uploads
 from dataspace.database import Database
-from dataspace.errors import Malformed
+from dataspace.errors import Malformed, Unavailable, VerificationError
 from dataspace.keys import KeyStore, open_keys
 from dataspace.keys.file import FileKeys
 from dataspace.ledger.anchored import FILE, Anchorage
 from dataspace.ledger.anchors import open_anchor
 from dataspace.ledger.log import Log
-from dataspace.membership.admit import Admission, Membership
+from dataspace.membership.admit import Admission, Membership, checked_hash
 from dataspace.negotiation.negotiate import Negotiator
 from dataspace.policy import PolicyEngine, open_policy
 from dataspace.policy.models import PolicyBundle
+from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.note import Verifier
 from dataspace.sandbox import Pool
 from dataspace.settings import Settings
 from dataspace.space import Space, utc_now
@@ -43,23 +45,31 @@ _ENCRYPTED_SECONDS = 30.0
 _EXPIRE_SECONDS = 3600.0
 
 
-def initialise(settings: Settings, name: str, login: str, password: str | None = None) -> Admission:
-    """Make keys, database, log and the first operator; what is there already is kept.
+def initialise(settings: Settings, name: str, login: str, password: str | None = None) -> Admission | None:
+    """Make keys, database, log and the first operator; of what is there only the schema is brought up.
+
+    Returns None when the space has its first operator already.
 
     Raises:
-        Conflict: the space has its first operator already.
+        Unprocessable: the password is too short; nothing was made.
+        Conflict: the space is being served.
+        Unavailable: the database cannot be opened, or is of a newer program.
 
     """
+    hashed = checked_hash(password)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    packs = _packs(settings)
-    keys = open_keys(settings.keys)
+    packs, keys = _packs(settings), open_keys(settings.keys)
+    Database(settings.database).close()  # or somebody else is using it
+    migrations.upgrade(settings.database)
     if isinstance(keys, FileKeys):
         for needed in ("log", "anchor", *(f"zone/{zone}" for zone in packs)):
-            keys.create(needed)
-    migrations.upgrade(settings.database)
+            if not keys.has(needed):
+                keys.create(needed)
     with _space(settings, packs, keys, utc_now) as space:
-        _begin(space)
-        return Membership(space).found(name, login, password)
+        if settings.anchor != Settings(home=settings.home).anchor or (settings.home / FILE).exists():
+            _anchorage(space).guard()
+        _adopt(space, space.policy)
+        return Membership(space).found(name, login, hashed)
 
 
 def log_key(settings: Settings) -> str:
@@ -114,10 +124,27 @@ def _anchorage(space: Space) -> Anchorage:
 
 def _begin(space: Space) -> Anchorage:
     """Return the anchors, after they had their say: a log that is behind them gets no first entry."""
+    _ensure_same_log(space)
     anchors = _anchorage(space)
     anchors.guard()
     _adopt(space, space.policy)
     return anchors
+
+
+def _ensure_same_log(space: Space) -> None:
+    """Let a log pass that has this origin and was signed by these keys."""
+    verifier = Verifier.parse(space.log.vkey())
+    with space.database.reading() as session:
+        if not space.log.size(session):
+            return
+        note = space.log.checkpoint(session)
+    try:
+        Checkpoint.open(note, verifier)
+    except VerificationError as error:
+        raise Unavailable(
+            f"the log in the database is {note.partition(chr(10))[0]!r} under another key or origin than "
+            f"{verifier}: restore the keys, and leave DATASPACE_ORIGIN as it was when the space was made"
+        ) from error
 
 
 def _service(space: Space, stack: ExitStack) -> Service:

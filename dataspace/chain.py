@@ -28,12 +28,10 @@ def kept_chain(settings: Settings) -> Iterator[Settings]:
         Unavailable: the space is anchored in a chain that does not start.
 
     """
-    mark = settings.home / MARK
-    own = Settings(home=settings.home).anchor
-    if settings.anchor != own or not mark.is_file():
+    anchor = anchor_of(settings)
+    if anchor == settings.anchor:
         yield settings
         return
-    anchor = str(json.loads(mark.read_text(encoding="utf-8")).get("anchor", own))
     if not anchor.startswith("evm:http"):
         yield replace(settings, anchor=anchor)
         return
@@ -46,10 +44,19 @@ def kept_chain(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, anchor=anchor)
 
 
+def anchor_of(settings: Settings) -> str:
+    """Return the anchor of a space: what its settings name, or where its demonstration anchored it."""
+    mark, own = settings.home / MARK, Settings(home=settings.home).anchor
+    if settings.anchor != own or not mark.is_file():
+        return settings.anchor
+    return str(json.loads(mark.read_text(encoding="utf-8")).get("anchor", own))
+
+
 def log_in_lines(home: Path) -> list[str]:
     """Return the logins of a demonstration's space, a line each; none when no demonstration made it."""
     mark = home / MARK
     if not mark.is_file():
         return []
     members = json.loads(mark.read_text(encoding="utf-8")).get("members", [])
-    return [f"{member['login']:<12} {member['password']:<24} {member['roles']}" for member in members]
+    widest = max((len(member["login"]) for member in members), default=0)
+    return [f"{member['login']:<{widest}}  {member['password']}  {member['roles']}" for member in members]

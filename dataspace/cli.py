@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,12 @@ import typer
 
 from dataspace.errors import DataSpaceError, NotFound
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="The trusted data space: make it, serve it, show it, and verify what it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 participant = typer.Typer(
     help="Admit, list and change participants of the running service.", no_args_is_help=True
 )
@@ -23,12 +30,13 @@ Anchor = Annotated[
     str | None,
     typer.Option("--anchor", help="the chain as you reach it: evm:http://...; else it is not asked"),
 ]
+Port = Annotated[int, typer.Option(min=1, max=65535)]
 Json = Annotated[bool, typer.Option("--json", help="print the report as JSON")]
 
 
 def main() -> None:
     """Run a command; an error of ours is one line and exit code 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("dataspace").setLevel(logging.INFO)
     try:
         app()
@@ -50,16 +58,23 @@ def init(
     from dataspace.settings import Settings
 
     admission = initialise(Settings.from_environment(), name, login, password)
+    if admission is None:
+        print("the space was there already, and its database has the schema of this program")
+        return
     print(f"operator {admission.member.id}, token (shown once): {admission.token}")
 
 
 @app.command()
-def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
+def serve(host: str = "127.0.0.1", port: Port = 8000) -> None:
     """Serve the space: API, portal and ledger, and the periodic jobs."""
     from dataspace.serve import run
     from dataspace.settings import Settings
 
-    run(Settings.from_environment(), host, port)
+    settings = Settings.from_environment()
+    if "DATASPACE_URL" not in os.environ:
+        # What is behind a proxy says so itself; otherwise the address is the one listened on.
+        settings = replace(settings, url=f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
+    run(settings, host, port)
 
 
 @app.command()
@@ -73,11 +88,14 @@ def work() -> None:
 
 @app.command()
 def key() -> None:
-    """Print the log's verifier key: publish it where auditors trust it, outside of this service."""
+    """Print the log's verifier key, and beside it the anchor: publish both where auditors trust them."""
     from dataspace.app import log_key
+    from dataspace.chain import anchor_of
     from dataspace.settings import Settings
 
-    print(log_key(Settings.from_environment()))
+    settings = Settings.from_environment()
+    print(log_key(settings))
+    print(f"anchor: {anchor_of(settings)}", file=sys.stderr)
 
 
 @app.command()
@@ -138,7 +156,7 @@ def sample(
 @app.command()
 def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="write what was done, for scripts")] = None,
-    port: int = 8000,
+    port: Port = 8000,
 ) -> None:
     """Start the real service and play the three journeys against it over HTTP."""
     from dataspace.demo import run

@@ -46,6 +46,8 @@ class Settings:
     anchor_seconds: int = 60
 
     def __post_init__(self) -> None:
+        # Worker processes run in another folder: to them a relative path would name another place.
+        object.__setattr__(self, "home", self.home.absolute())
         defaults = {
             "database": f"sqlite:///{self.home}/dataspace.db",
             "policy": f"bundle:{_shipped('policies')}",

@@ -112,6 +112,7 @@ def simulated(home: Path, **settings: Any) -> Iterator[Simulator]:
     """Make a space in `home` and open it."""
     chosen = Settings(home=home, **settings)
     admission = initialise(chosen, "operator", "operator", PASSWORD)
+    assert admission
     clock = Clock()
     clock.now = datetime.now(UTC)
     with open_service(chosen, clock) as service:

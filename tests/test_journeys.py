@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,52 @@ def test_cr_11_a_second_service_on_one_home_ends_with_a_clear_text(tmp_path: Pat
         second = command([*DATASPACE, "serve", "--port", str(free_port())], environment, tmp_path)
     assert second.returncode == 2
     assert "is in use by process" in second.stderr
+
+
+def test_a_home_given_as_a_relative_path_works_in_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with simulated(Path("data")) as space:
+        _journey(space)
+
+
+def test_a_stopped_service_leaves_nothing_open(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert command([*DATASPACE, "init"], {"DATASPACE_HOME": str(home)}, tmp_path).returncode == 0
+    with serving({"DATASPACE_HOME": str(home)}, free_port(), tmp_path / "log") as process:
+        pass
+    assert process.returncode == 0
+    assert not list(home.glob("*-wal"))
+
+
+def test_init_makes_nothing_of_a_bad_password_and_may_be_run_again(tmp_path: Path) -> None:
+    environment = {"DATASPACE_HOME": str(tmp_path / "home")}
+    refused = command([*DATASPACE, "init", "--password", "short"], environment, tmp_path)
+    assert (refused.returncode, "want at least 12" in refused.stderr) == (2, True)
+    assert "token" in command([*DATASPACE, "init"], environment, tmp_path).stdout
+    again = command([*DATASPACE, "init"], environment, tmp_path)
+    assert (again.returncode, "there already" in again.stdout) == (0, True)
+
+
+def test_what_keeps_a_service_from_starting_is_one_clear_line(tmp_path: Path) -> None:
+    environment = {"DATASPACE_HOME": str(tmp_path / "home")}
+    assert command([*DATASPACE, "init"], environment, tmp_path).returncode == 0
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = str(taken.getsockname()[1])
+        for changed, port, said in (
+            ({}, busy, "choose another with --port"),
+            ({"DATASPACE_ORIGIN": "another/log"}, "0", "leave DATASPACE_ORIGIN as it was"),
+            ({"DATASPACE_DATABASE": "bogus://x"}, "0", "mend DATASPACE_DATABASE"),
+            ({"DATASPACE_HOME": str(tmp_path / "none")}, "0", "dataspace init"),
+        ):
+            chosen = str(free_port()) if port == "0" else port
+            ended = command([*DATASPACE, "serve", "--port", chosen], {**environment, **changed}, tmp_path)
+            assert ended.returncode == 2, ended.stderr
+            assert said in ended.stderr
+            assert "Traceback" not in ended.stderr
 
 
 def _demonstrated(tmp_path: Path, path: str) -> tuple[str, dict[str, object]]:

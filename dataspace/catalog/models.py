@@ -79,7 +79,7 @@ class DatasetKey(SQLModel, table=True):
 
 
 class Offer(SQLModel, table=True):
-    """The terms on which a dataset is to be had (an ODRL Offer).
+    """The terms on which one version of a dataset is to be had (an ODRL Offer).
 
     `units` and `epsilon` (in millionths) are what one agreement grants;
     `price` is in fen for one unit. An `automatic` offer is agreed to by the
@@ -88,6 +88,7 @@ class Offer(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     dataset: str = Field(foreign_key="dataset.id", index=True)
+    version: int
     purposes: list[str] = Field(sa_type=JSON)
     forms: list[str] = Field(sa_type=JSON)
     units: int

@@ -13,12 +13,13 @@ from dataspace.table import Column
 
 # Nothing spills to a disk; once the rows are in, nothing else is read.
 _CONFIG: dict[str, Any] = {"threads": 1, "temp_directory": ""}
+_LONGEST = 200
 _CLOSE = "SET enable_external_access = false; SET lock_configuration = true"
 
 
 def original(rows: pa.Table) -> list[list[str | None]]:
     """Return the rows as texts, null as None."""
-    return [list(row.values()) for row in rows.to_pylist()]
+    return [[_cut(cell) for cell in row.values()] for row in rows.to_pylist()]
 
 
 def desensitized(rows: pa.Table, columns: Sequence[Column]) -> list[list[str | None]]:
@@ -41,4 +42,9 @@ def desensitized(rows: pa.Table, columns: Sequence[Column]) -> list[list[str | N
         except duckdb.Error:
             # `from None`: its text may hold cells.
             raise Unprocessable("the preview of desensitized rows cannot be computed") from None
-    return [list(row) for row in found]
+    return [[_cut(cell) for cell in row] for row in found]
+
+
+def _cut(cell: str | None) -> str | None:
+    """Return a cell as a preview shows it: of one that is a book, the beginning."""
+    return cell if cell is None or len(cell) <= _LONGEST else cell[:_LONGEST] + "…"

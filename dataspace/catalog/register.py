@@ -94,9 +94,10 @@ class Registrar:
         )
         # The keys are deleted; now nothing may keep a copy: not the log of the database, no worker, no file.
         self._space.database.shred()
-        self._withdrawn(dataset)
+        # The files first: a query that holds the key and waits for a worker must not load them again.
         for path in paths:
             path.unlink(missing_ok=True)
+        self._withdrawn(dataset)
         return entry
 
     def _decide(
@@ -131,7 +132,7 @@ class Registrar:
             return known
         dataset = self._dataset(session, caller, upload, confirmed.registration)
         offer.dataset = dataset.id
-        version = next_version(session, dataset.id)
+        version = offer.version = next_version(session, dataset.id)
         entry = self._append(session, confirmed, dataset, version)
         session.add(self._version(confirmed, dataset, version, entry))
         session.add(DatasetKey(dataset=dataset.id, version=version, wrapped=upload.key))
@@ -201,6 +202,8 @@ class Registrar:
         self, session: Session, caller: Caller, dataset: str, decision: Decision, asked: PolicyInput
     ) -> tuple[int, list[Path]]:
         found = owned_dataset(session, caller, dataset)
+        if found.withdrawn:
+            raise Conflict("the dataset is withdrawn already")
         found.withdrawn = self._space.clock()
         session.add(found)
         versions = session.exec(select(DatasetVersion).where(DatasetVersion.dataset == dataset)).all()

@@ -95,10 +95,15 @@ class Catalogue:
                 dataset,
                 versions[dataset.id],
                 names,
-                tuple(offer for offer in offers if offer.dataset == dataset.id),
+                tuple(offer for offer in offers if _stands(offer, versions[dataset.id])),
             )
             for dataset in datasets
         ]
+
+
+def _stands(offer: Offer, newest: DatasetVersion) -> bool:
+    """Tell whether an offer is of the newest version: terms are for what they were made for."""
+    return (offer.dataset, offer.version) == (newest.dataset, newest.version)
 
 
 def _listing(

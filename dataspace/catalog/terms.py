@@ -65,10 +65,11 @@ class Registered:
 
 
 def offer_of(terms: OfferTerms, pack: Pack, now: datetime) -> Offer:
-    """Return an offer of these terms, completed by the zone's defaults; it has no dataset yet."""
+    """Return an offer of these terms, completed by the zone's defaults; it has no dataset and version yet."""
     return Offer(
         id=mint("of"),
         dataset="",
+        version=0,
         purposes=list(terms.purposes or pack.facts()["purposes"]),
         forms=list(terms.forms or pack.forms),
         units=terms.units,

@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from dataspace.app import initialise, log_key
-from dataspace.chain import MARK
+from dataspace.chain import MARK, log_in_lines
 from dataspace.demo.audits import audit_service, audit_tampered
 from dataspace.demo.journeys import Journeys
 from dataspace.demo.stage import chain, fresh_home, service, write_mark
+from dataspace.errors import Unavailable
 from dataspace.settings import Settings
 from dataspace.zones.pack import load_packs
 
@@ -36,6 +37,7 @@ def run(settings: Settings, port: int, json_file: Path | None) -> int:
     with ExitStack() as stack:
         password = secrets.token_urlsafe(12)
         operator = initialise(settings, "operator", "operator", password)
+        assert operator  # noqa: S101 - the home is fresh
         anchor = stack.enter_context(chain(settings, console))
         write_mark(settings.home, {"anchor": anchor})
         running = stack.enter_context(service(replace(settings, anchor=anchor), port))
@@ -51,23 +53,25 @@ def run(settings: Settings, port: int, json_file: Path | None) -> int:
                 "id": operator.member.id,
             }
         )
-        journeys.play(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        try:
+            journeys.play(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        except Unavailable as error:
+            raise Unavailable(f"{error}: {settings.home / 'service.log'} may say why") from error
         right = audit_service(journeys, settings, anchor, console)
     right = audit_tampered(settings.home, journeys.key, console) and right
     done = {"url": url, "anchor": anchor, "members": journeys.members, **journeys.done()}
     write_mark(settings.home, done)
     if json_file:
         json_file.write_text(json.dumps(done, ensure_ascii=False, indent=2), encoding="utf-8")
-    _farewell(console, settings, journeys, time.monotonic() - began, right=right)
+    _farewell(console, settings, time.monotonic() - began, right=right)
     return 0 if right else 1
 
 
-def _farewell(
-    console: Console, settings: Settings, journeys: Journeys, seconds: float, *, right: bool
-) -> None:
+def _farewell(console: Console, settings: Settings, seconds: float, *, right: bool) -> None:
     verdict = "everything was as it should be" if right else "SOMETHING WAS NOT AS IT SHOULD BE"
     console.rule(f"{verdict}, in {seconds:.0f} s")
-    console.print(f"To go on: `make serve`, then open {settings.url}/ and log in as one of")
-    for member in journeys.members:
-        console.print(f"    {member['login']:<12} {member['password']:<18} {member['roles']}")
+    again = "make serve" if settings.url.endswith(":8000") else f"dataspace serve --port {settings.url[17:]}"
+    console.print(f"To go on: `{again}`, then open {settings.url}/ and log in as one of")
+    for line in log_in_lines(settings.home):
+        console.print(f"    {line}")
     console.print(f"The API is described at {settings.url}/api/docs; tokens are in {settings.home / MARK}.")

@@ -143,6 +143,10 @@ class Journeys:
             " ".join(map(str, cell)) for cell, weight in zip(layout.cells, weights, strict=True) if weight
         ]
         self.console.print(
+            f"  a cube: a person counts with at most {cube.max_rows} rows, and every cell has noise "
+            f"(epsilon {cube.epsilon / 1e6:g})"
+        )
+        self.console.print(
             f"  encrypted: {len(layout.cells)} cells of {', '.join(layout.dimensions)}; "
             f"the service never learns that the buyer chose {' / '.join(chosen[:4])}"
         )
@@ -156,7 +160,7 @@ class Journeys:
         try:
             consumer.query(agreement, "SELECT * FROM data", "rows")
         except PolicyDenied as error:
-            codes = ", ".join(reason["code"] for reason in error.facts["reasons"])
+            codes = ", ".join(sorted({reason["code"] for reason in error.facts["reasons"]}))
             self.console.print(
                 f"  rows are outside of this agreement: refused, {codes} (entry {error.facts['entry']})"
             )
@@ -178,19 +182,10 @@ class Journeys:
 
 
 def _columns(found: Mapping[str, Any]) -> Table:
-    """Return the proposal beside the desensitized first row."""
-    table = Table(
-        "column", "category", "level", "method", "evidence", "a buyer sees", box=None, padding=(0, 2)
-    )
+    """Return the proposal beside the desensitized first row, in a table that fits 80 columns."""
+    table = Table("column", "category", "level", "method", "a buyer sees", box=None, padding=(0, 1))
     first = found["preview"]["desensitized"][0]
-    for column, proposal, value in zip(found["columns"], found["proposals"], first, strict=True):
-        evidence = str(proposal["evidence"]).partition(";")[0]
-        table.add_row(
-            column["name"],
-            column["category"],
-            str(column["level"]),
-            column["method"],
-            evidence,
-            "" if value is None else str(value)[:18],
-        )
+    for column, value in zip(found["columns"], first, strict=True):
+        shown = "" if value is None else str(value)[:16]
+        table.add_row(column["name"], column["category"], str(column["level"]), column["method"], shown)
     return table

@@ -21,6 +21,8 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "policy.adopted": ("digest", "revision"),
         "participant.admitted": ("participant", "roles", "by"),
         "participant.changed": ("participant", "roles", "status", "by"),
+        "credential.issued": ("participant", "by"),
+        "credential.revoked": ("participant", "by"),
         "dataset.registered": (
             *("dataset", "version", "zone", "provider", "source_sha256", "payload_sha256", "rows"),
             *("schema_sha256", "level", "offer", "offer_sha256", "price", *_DECISION),

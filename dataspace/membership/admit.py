@@ -4,6 +4,7 @@ Entries name participants by id and hold no name: an organisation may be one
 person, and the ledger forgets nothing.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from dataspace.participants.models import Credential, Participant, Role, Status
 from dataspace.space import Space, ensure, mint, remember
 
 _SHORTEST_PASSWORD = 12
+_LONGEST_NAME = 200
+_LOGIN = re.compile(r"[A-Za-z0-9._@-]{3,64}")
 
 
 @dataclass(frozen=True)
@@ -55,20 +58,17 @@ class Membership:
     def __init__(self, space: Space) -> None:
         self._space = space
 
-    def found(self, name: str, login: str, password: str | None = None) -> Admission:
+    def found(self, name: str, login: str, password_hash: str | None = None) -> Admission | None:
         """Admit the first operator of a new space, on nobody's word but that of who can run `init`.
 
-        Raises:
-            Conflict: the space has a participant already.
-
+        Returns None when the space has a participant already.
         """
 
-        def act(session: Session) -> Admission:
+        def act(session: Session) -> Admission | None:
             if session.exec(select(Participant)).first():
-                raise Conflict("this space has its first operator already")
-            return self._enrol(session, name, login, {Role.OPERATOR}, password_hash=hashed)
+                return None
+            return self._enrol(session, name, login, {Role.OPERATOR}, password_hash=password_hash)
 
-        hashed = _checked_hash(password)
         return self._space.database.commit(act)
 
     def admit(
@@ -84,7 +84,8 @@ class Membership:
         """
         decision, asked = self._space.decide("admit", participant=caller.facts())
         ensure(decision)
-        hashed = _checked_hash(password)
+        _check_names(name, login)
+        hashed = checked_hash(password)
 
         def act(session: Session) -> Admission:
             remember(session, asked)
@@ -164,6 +165,7 @@ class Membership:
         def act(session: Session) -> None:
             _known(session, participant)
             session.add(_credential(participant, token, self._space))
+            self._space.log.append(session, "credential.issued", participant=participant, by=caller.id)
 
         self._space.database.commit(act)
         return token
@@ -185,6 +187,7 @@ class Membership:
                 raise NotFound("there is no such token")
             found.revoked = self._space.clock()
             session.add(found)
+            self._space.log.append(session, "credential.revoked", participant=caller.id, by=caller.id)
 
         self._space.database.commit(act)
 
@@ -242,7 +245,15 @@ class Membership:
         return Admission(_member(participant), token, entry)
 
 
-def _checked_hash(password: str | None) -> str | None:
+def _check_names(name: str, login: str) -> None:
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Unprocessable(f"the name is not one: want 1 to {_LONGEST_NAME} printable characters")
+    if not _LOGIN.fullmatch(login):
+        raise Unprocessable("the login is not one: want 3 to 64 of letters, digits, and . _ @ -")
+
+
+def checked_hash(password: str | None) -> str | None:
+    """Return the hash of a password to be set, None for none; Unprocessable when it is too short."""
     if password is not None and len(password) < _SHORTEST_PASSWORD:
         raise Unprocessable(
             f"the password has {len(password)} characters, want at least {_SHORTEST_PASSWORD}"

@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
-from dataspace.catalog.models import Dataset, DatasetVersion, Form, Offer
+from dataspace.catalog.models import Dataset, Form, Offer
 from dataspace.errors import Conflict, Unprocessable
 from dataspace.keys import fresh_key
 from dataspace.negotiation.look import Dealings
@@ -19,7 +19,8 @@ from dataspace.negotiation.models import Agreement, Negotiation
 from dataspace.negotiation.parties import agreement_of, negotiation_of, offered_dataset, side_of
 from dataspace.negotiation.states import Message, Side, State, after
 from dataspace.negotiation.terms import Terms, offer_facts, terms_of
-from dataspace.participants.access import Caller
+from dataspace.participants.access import Caller, require
+from dataspace.participants.models import Role
 from dataspace.policy import Decision
 from dataspace.policy.models import PolicyInput
 from dataspace.proof.canonical import canonical
@@ -55,6 +56,8 @@ class Negotiator(Dealings):
         if units < 1 or price < 0:
             raise Unprocessable("an offer has at least one unit and a price of zero or more")
 
+        require(caller, Role.PROVIDER)
+
         def act(session: Session) -> Negotiation:
             found = negotiation_of(session, caller, negotiation)
             found.terms = {**found.terms, "units": units, "price": price}
@@ -64,6 +67,7 @@ class Negotiator(Dealings):
 
     def accept(self, caller: Caller, negotiation: str) -> Negotiation:
         """Accept, as the consumer, the terms the provider offered."""
+        require(caller, Role.CONSUMER)
         return self._plain(caller, negotiation, Message.ACCEPT)
 
     def agree(self, caller: Caller, negotiation: str) -> Negotiation:
@@ -74,6 +78,7 @@ class Negotiator(Dealings):
             IllegalTransition: it does not stand where it can be agreed to.
 
         """
+        require(caller, Role.PROVIDER)
 
         def act(session: Session) -> Negotiation:
             found = negotiation_of(session, caller, negotiation)
@@ -84,6 +89,7 @@ class Negotiator(Dealings):
 
     def verify(self, caller: Caller, negotiation: str) -> Negotiation:
         """Verify the agreement, as the consumer; an automatic offer is then finalized at once."""
+        require(caller, Role.CONSUMER)
 
         def act(session: Session) -> Negotiation:
             found = self._advance(
@@ -96,6 +102,7 @@ class Negotiator(Dealings):
 
     def finalize(self, caller: Caller, negotiation: str) -> Negotiation:
         """Finalize the agreement, as the provider: queries may begin."""
+        require(caller, Role.PROVIDER)
 
         def act(session: Session) -> Negotiation:
             found = negotiation_of(session, caller, negotiation)
@@ -156,9 +163,9 @@ class Negotiator(Dealings):
         )
 
     def _refuse(self, caller: Caller, offered: Offer, decision: Decision, asked: PolicyInput) -> None:
-        def act(session: Session) -> None:
+        def act(session: Session) -> int:
             remember(session, asked)
-            self._space.log.append(
+            return self._space.log.append(
                 session,
                 "negotiation.refused",
                 offer=offered.id,
@@ -167,9 +174,9 @@ class Negotiator(Dealings):
                 **proof_of(decision),
             )
 
-        self._space.database.commit(act)
+        entry = self._space.database.commit(act)
         # Raised only now: the refusal is a fact of the ledger and must commit.
-        ensure(decision)
+        ensure(decision, entry=entry)
 
     def _request(
         self, session: Session, caller: Caller, offer: str, terms: Terms, asked: PolicyInput
@@ -184,7 +191,7 @@ class Negotiator(Dealings):
             provider=dataset.provider,
             consumer=caller.id,
             state=after(None, Message.REQUEST, Side.CONSUMER),
-            terms={**terms.to_json(), "input": asked.digest},
+            terms={**terms.to_json(), "input": asked.digest, "policy": self._space.policy.digest},
             created=now,
             updated=now,
         )
@@ -230,10 +237,7 @@ class Negotiator(Dealings):
 
     def _agree(self, session: Session, found: Negotiation, entered: State, by: str) -> Negotiation:
         offered, dataset = offered_dataset(session, found.offer)
-        versions = session.exec(
-            select(DatasetVersion.version).where(DatasetVersion.dataset == dataset.id)
-        ).all()
-        found.agreement = self._conclude(session, found, offered, dataset, sorted(versions)).id
+        found.agreement = self._conclude(session, found, offered, dataset, [offered.version]).id
         return self._enter(session, found, entered, by)
 
     def _conclude(
@@ -261,7 +265,7 @@ class Negotiator(Dealings):
             price=terms["price"],
             expires=expires.isoformat(),
             agreement_sha256=digest,
-            policy=self._space.policy.digest,
+            policy=terms["policy"],
             input=terms["input"],
         )
         wrapped = self._space.keys.secret(f"zone/{dataset.zone}").wrap(fresh_key(), identifier.encode())

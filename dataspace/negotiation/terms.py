@@ -36,7 +36,7 @@ def terms_of(offered: Offer, purpose: str, forms: Sequence[Form], units: int | N
         raise Unprocessable(f"{wanted} units asked, want 1 to {offered.units}", limit=offered.units)
     return Terms(
         purpose,
-        tuple(forms) or tuple(Form(form) for form in offered.forms),
+        tuple(dict.fromkeys(forms)) or tuple(Form(form) for form in offered.forms),
         wanted,
         offered.epsilon,
         offered.price,

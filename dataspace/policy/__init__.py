@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from dataspace.errors import Malformed
 from dataspace.policy.bundle import read_bundle, read_folder
 from dataspace.policy.decision import OBLIGATIONS, Decision, Obligation, Reason
-from dataspace.policy.facts import canonical_input, check_facts
+from dataspace.policy.facts import Facts, canonical_input, check_facts
 from dataspace.settings import Settings
 
 __all__ = [
     "OBLIGATIONS",
     "Decision",
+    "Facts",
     "Obligation",
     "PolicyEngine",
     "Reason",

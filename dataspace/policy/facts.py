@@ -13,7 +13,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from dataspace.errors import Malformed, TooLarge
@@ -26,6 +26,15 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # separators: what makes two texts look alike that are not.
 _REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+class Facts(dict[str, Any]):
+    """Facts that nobody changes any more: their bytes are made once, for the decision and for keeping."""
+
+    @cached_property
+    def content(self) -> bytes:
+        """The bytes of `canonical_input`."""
+        return canonical_input(dict(self))
 
 
 def check_facts(facts: Mapping[str, Any]) -> None:
@@ -48,6 +57,8 @@ def canonical_input(facts: Mapping[str, Any]) -> bytes:
         TooLarge: they are more than 1 MiB.
 
     """
+    if isinstance(facts, Facts):
+        return facts.content
     check_facts(facts)
     data = _ENCODER.encode(dict(facts)).encode()
     if len(data) > LIMIT:

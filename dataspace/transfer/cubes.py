@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 
 from dataspace.catalog.models import Form
 from dataspace.catalog.payloads import open_sealed, seal
-from dataspace.errors import DataSpaceError, NotFound, Unprocessable
+from dataspace.errors import DataSpaceError, NotFound, Refused, Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.privacy.cube import Cube as CubeValue
@@ -69,7 +69,11 @@ class Cubes:
             grant = session.get(CubeGrant, (known.id, agreement)) if known else None
         if known and grant:
             return CubeView(known.id, self.open(case, known).layout(known.id), grant.entry, 0)
-        plan = self._engine.plan_cells(wanted, case.columns)
+        try:
+            plan = self._engine.plan_cells(wanted, case.columns)
+        except Refused as error:
+            ask = Ask(Form.ENCRYPTED, _digest(wanted), (), Charge(1))
+            raise self._conductor.refuse(case, ask, error) from error
         ask = Ask(Form.ENCRYPTED, _digest(wanted), plan.uses(), Charge(1, wanted.epsilon))
         made = known or self._new(case, wanted)
         try:

@@ -112,7 +112,10 @@ class EncryptedAnswers:
         def settled(session: Session, computed: Computed, decision: Decision) -> int:
             _check_fresh(session, query)
             session.add(Nonce(agreement=query.agreement, nonce=query.nonce, created=self._space.clock()))
-            if session.get(ConsumerKey, query.agreement) is None:
+            pinned = session.get(ConsumerKey, query.agreement)
+            if pinned is not None and pinned.key_id != query.key:
+                raise Conflict("another query pinned another key to the agreement just now")
+            if pinned is None:
                 session.add(
                     ConsumerKey(
                         agreement=query.agreement,

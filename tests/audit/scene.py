@@ -106,6 +106,7 @@ class Scene:
         offer = Offer(
             id=OFFER,
             dataset=DATASET,
+            version=1,
             purposes=["statistics"],
             forms=["rows", "aggregate"],
             units=UNITS,

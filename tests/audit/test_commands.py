@@ -23,8 +23,11 @@ def receipt(scene: Scene, tmp_path: Path) -> Path:
 def test_the_audit_of_a_right_home_ends_with_0(home: Copy, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit_command(str(home.folder), home.vkey) == 0
     printed = capsys.readouterr().out
-    assert "RIGHT: 600 entries; 3 steps were not checked" in printed
-    assert "remembered checkpoint: no remembered checkpoint was given" in printed
+    assert printed.endswith(
+        "\nRIGHT as far as checked: 600 entries; "
+        "not checked: remembered checkpoint, anchored checkpoints, anchors\n"
+    )
+    assert "not checked: 7 remembered checkpoint\n    no remembered checkpoint was given" in printed
 
 
 def test_the_audit_of_a_wrong_home_ends_with_1_and_names_the_entry(
@@ -42,7 +45,53 @@ def test_the_audit_of_a_wrong_home_ends_with_1_and_names_the_entry(
 @pytest.mark.parametrize("target", ["nowhere", "http://127.0.0.1:1"])
 def test_what_cannot_be_read_ends_with_2(home: Copy, target: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit_command(target, home.vkey) == 2
-    assert "NOT CHECKED" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "NOT CHECKED" in printed
+    lines = [line for line in printed.splitlines() if line]
+    assert len(lines) == 3  # the target, all eleven steps, the verdict with the one reason
+    assert len(set(lines)) == 3
+
+
+def test_a_folder_of_nothing_says_how_a_space_on_postgresql_is_audited(
+    home: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audit_command(str(tmp_path), home.vkey) == 2
+    assert "a space on PostgreSQL is audited by the service's URL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "not a note", "{}"])
+def test_a_remembered_file_that_is_no_checkpoint_is_the_auditors_mistake(
+    home: Copy, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "memory").write_text(text)
+    assert audit_command(str(home.folder), home.vkey, since=tmp_path / "memory") == 2
+    assert "memory holds no checkpoint of this log under this key" in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_cannot_be_saved_does_not_lose_the_report(
+    home: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / "none" / "checkpoint"
+    assert audit_command(str(home.folder), home.vkey, json=True, save_checkpoint=nowhere) == 2
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["verdict"] == "right"
+    assert "the checkpoint was not saved" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("pins", "lacks"),
+    [
+        ("", "0xCONTRACT, chain, code, sender"),
+        ("#0xab?chain=1&code=ff", "sender"),
+        ("#?sender=0x1", "0xCONTRACT, chain, code"),
+    ],
+)
+def test_an_anchor_without_its_pins_says_what_is_wanted(
+    home: Copy, pins: str, lacks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audit_command(str(home.folder), home.vkey, anchor=f"evm:http://127.0.0.1:1{pins}") == 2
+    wanted = "evm:http://HOST:PORT#0xCONTRACT?chain=N&code=SHA256&sender=0xADDRESS"
+    assert f"lacks {lacks}: want {wanted}" in capsys.readouterr().out
 
 
 def test_a_wrong_key_of_the_auditors_ends_with_2(home: Copy, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +140,10 @@ def test_a_receipt_that_holds_ends_with_0(
     scene: Scene, receipt: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert verify_command(receipt, scene.vkey) == 0
-    assert "RIGHT: the entry is in the log" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "RIGHT: the entry is in the log; not checked: remembered checkpoint, anchored" in printed
+    assert "\nentry 17: query.answered at 20" in printed
+    assert "\n  agreement      ag-1\n" in printed
     assert verify_command(receipt, scene.vkey, json=True) == 0
     assert json.loads(capsys.readouterr().out)["record"]["kind"] == "query.answered"
 
@@ -107,6 +159,22 @@ def test_le_19_a_receipt_edited_by_its_holder_ends_with_1(
 
 def test_a_receipt_that_is_not_there_ends_with_2(scene: Scene, tmp_path: Path) -> None:
     assert verify_command(tmp_path / "none", scene.vkey) == 2
+
+
+def test_a_file_that_is_no_receipt_ends_with_2(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").write_text("a picture, say")
+    assert verify_command(tmp_path / "other", scene.vkey) == 2
+    assert "NOT CHECKED: it is no receipt" in capsys.readouterr().out
+
+
+def test_a_receipt_that_does_not_hold_shows_no_record(
+    scene: Scene, receipt: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt.write_bytes(receipt.read_bytes().replace(b'"units":1', b'"units":0'))
+    assert verify_command(receipt, scene.vkey) == 1
+    assert "query.answered" not in capsys.readouterr().out
 
 
 def test_le_20_a_receipt_larger_than_any_ends_with_2(scene: Scene, tmp_path: Path) -> None:

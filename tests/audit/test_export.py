@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dataspace.audit.export import export
+from dataspace.audit.export import export, export_url
+from dataspace.audit.report import Stage
 from dataspace.audit.sources import Evidence, Home
 from dataspace.errors import Conflict, Unavailable, VerificationError
 from tests.audit.conftest import Copy, told
-from tests.audit.scene import BUNDLE, DECIDED, INPUT, POLICY, Scene
+from tests.audit.scene import BUNDLE, DECIDED, INPUT, POLICY, Scene, played
 
 
 def test_what_is_exported_passes_the_same_audit(home: Copy, tmp_path: Path) -> None:
@@ -23,6 +24,30 @@ def test_what_is_exported_passes_the_same_audit(home: Copy, tmp_path: Path) -> N
 def test_a_running_space_is_exported_through_its_database(scene: Scene, tmp_path: Path) -> None:
     export(scene.database, tmp_path / "out")
     assert scene.audit(Evidence(tmp_path / "out")).size == 30
+
+
+def test_a_space_is_exported_by_the_url_of_its_database(scene: Scene, tmp_path: Path) -> None:
+    export_url(f"sqlite:///{scene.home / 'dataspace.db'}", scene.home, tmp_path / "out")
+    assert scene.audit(Evidence(tmp_path / "out")).size == 30
+
+
+def test_a_space_on_postgresql_is_exported_by_its_url_with_its_anchors(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    scene = played(tmp_path / "home", url=postgres_url)
+    line = {"kind": "file", "checkpoint": scene.checkpoint(), "consistency": [], "facts": {}}
+    (scene.home / "anchors.jsonl").write_text(json.dumps(line) + "\n")
+    export_url(postgres_url, scene.home, tmp_path / "out")
+    report = scene.audit(Evidence(tmp_path / "out"))
+    scene.database.close()
+    assert (report.size, report.ok) == (30, True)
+    assert report.steps[Stage.ANCHORED - 1].detail == "1 anchors, the largest of size 30"
+
+
+def test_a_database_that_does_not_answer_is_not_exported(tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://nobody@/none?host={tmp_path}"
+    with pytest.raises(Unavailable):
+        export_url(url, tmp_path, tmp_path / "out")
 
 
 def test_policies_and_inputs_lie_under_their_digests(evidence: Copy) -> None:
@@ -57,7 +82,7 @@ def test_a_folder_that_holds_something_is_left_alone(home: Copy, tmp_path: Path)
 
 
 def test_a_home_without_a_database_cannot_be_exported(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match=r"PostgreSQL .* DATASPACE_DATABASE"):
         export(tmp_path, tmp_path / "out")
 
 

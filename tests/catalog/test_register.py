@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,40 @@ def test_what_is_declared_of_a_file_overrides_what_would_be_found(space: Simulat
         staging.finish()
         found = space.service.uploads.read(provider, "government", "notes.csv", staging, declared)
         assert len(found.proposal["columns"]) == columns
+
+
+def test_terms_are_for_the_version_they_were_made_for(space: Simulator) -> None:
+    provider, consumer = space.provider(), space.consumer()
+    first = space.registered(provider, people(81), subjects=["number"], price=1)
+    upload = _upload(space, provider, people(91))
+    second = space.service.registrar.confirm(
+        provider,
+        upload.id,
+        Registration("", OfferTerms(price=900, min_group=50), subjects=("number",), dataset=first.dataset),
+    )
+    assert [offer.id for offer in space.service.catalogue.listing(first.dataset).offers] == [second.offer]
+    assert space.agreed(consumer, first.offer).versions == [1]
+    assert space.agreed(space.consumer(), second.offer).versions == [2]
+    space.audit()
+
+
+def test_of_withdrawals_at_once_one_is_an_entry(space: Simulator) -> None:
+    provider = space.provider()
+    registered = space.registered(provider, people(112), subjects=["number"])
+
+    def withdraw(_: int) -> bool:
+        try:
+            space.service.registrar.withdraw(provider, registered.dataset)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(withdraw, range(4))) == 1
+    space.audit()
+
+
+def test_a_preview_shows_the_beginning_of_a_long_cell(space: Simulator) -> None:
+    content = b"note,n\n" + b"x" * 5000 + b",1\n" + b"y,2\n" * 30
+    preview = _upload(space, space.provider(), content).proposal["preview"]
+    assert len(preview["original"][0][0]) == 201

@@ -32,8 +32,7 @@ def test_only_an_operator_admits(space: Simulator) -> None:
 
 
 def test_a_space_has_one_first_operator(space: Simulator) -> None:
-    with pytest.raises(Conflict):
-        space.service.membership.found("second", "second")
+    assert space.service.membership.found("second", "second") is None
 
 
 def test_a_login_is_taken_once(space: Simulator) -> None:
@@ -114,3 +113,23 @@ def test_only_the_operator_sees_the_others(space: Simulator) -> None:
 def test_an_operator_cannot_lock_itself_out(space: Simulator) -> None:
     with pytest.raises(Refused, match="another operator"):
         space.service.membership.change(space.operator, space.operator.id, status=Status.SUSPENDED)
+
+
+def test_whoever_has_a_token_issued_for_another_is_in_the_ledger(space: Simulator) -> None:
+    member = space.consumer()
+    space.service.membership.issue_token(space.operator, member.id)
+    entry = space.service.receipts.entries(member, 0, 1000)[-1]["record"]
+    assert (entry["kind"], entry["participant"], entry["by"]) == (
+        "credential.issued",
+        member.id,
+        space.operator.id,
+    )
+    space.audit()
+
+
+@pytest.mark.parametrize(
+    ("name", "login"), [("", "fine"), ("a\u202eb", "fine"), ("a", "a b"), ("a", '"><script>')]
+)
+def test_a_name_that_would_mislead_is_refused(space: Simulator, name: str, login: str) -> None:
+    with pytest.raises(Unprocessable, match="is not one"):
+        space.service.membership.admit(space.operator, name, login, [Role.CONSUMER])

@@ -4,6 +4,7 @@ import pytest
 
 from dataspace.catalog.models import Form
 from dataspace.errors import Conflict, IllegalTransition, NotFound, PolicyDenied, Unprocessable
+from dataspace.participants.models import Role
 from tests.simulator import Simulator, people
 
 
@@ -34,7 +35,7 @@ def test_an_offer_that_is_not_automatic_waits_for_its_provider(space: Simulator)
 
 
 def test_a_message_out_of_turn_changes_nothing(space: Simulator) -> None:
-    provider, consumer = space.provider(), space.consumer()
+    provider, consumer = space.provider(), space.member(Role.CONSUMER, Role.PROVIDER)
     offer = space.registered(provider, people(202), subjects=["number"], automatic=False).offer
     negotiation = space.service.negotiator.request(consumer, offer, "statistics").id
     with pytest.raises(IllegalTransition):
@@ -50,6 +51,7 @@ def test_a_purpose_outside_the_offer_is_refused_and_the_refusal_is_an_entry(spac
         space.service.negotiator.request(consumer, offer, "advertising")
     assert "purpose-not-offered" in {reason["code"] for reason in refused.value.facts["reasons"]}
     assert space.kinds()[-1] == "negotiation.refused"
+    assert refused.value.facts["entry"] == len(space.kinds()) - 1
     space.audit()
 
 

@@ -11,6 +11,7 @@ from dataspace.catalog.models import Form
 from dataspace.errors import Conflict, Malformed, NotFound, PolicyDenied
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
+from dataspace.policy.models import PolicyInput
 from tests.simulator import Simulator, people
 
 
@@ -118,3 +119,18 @@ def test_anothers_agreement_is_not_found(space: Simulator) -> None:
     _, agreement = _agreed(space, 307)
     with pytest.raises(NotFound):
         space.query(space.consumer(), agreement.id, "SELECT COUNT(*) FROM data")
+
+
+def test_the_digest_of_a_decision_does_not_tell_what_was_decided_on(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 308)
+    digests = set()
+    for _ in range(2):
+        with pytest.raises(PolicyDenied, match="group-too-small"):
+            space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data WHERE income < 3005")
+        last = _last(space)
+        digests.add(last["input"])
+        with space.service.space.database.reading() as session:
+            kept = json.loads(session.get_one(PolicyInput, last["input"]).content)
+        assert len(bytes.fromhex(kept["nonce"])) == 16
+    assert len(digests) == 2
+    space.audit()

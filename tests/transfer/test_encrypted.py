@@ -122,7 +122,7 @@ def test_he_11_a_query_is_answered_once_and_not_after_its_time(space: Simulator,
     space.service.encrypted.answer(consumer, agreement.id, body)
     with pytest.raises(Conflict, match="answered already"):
         space.service.encrypted.answer(consumer, agreement.id, body)
-    for seconds in (-5, 100_000):
+    for seconds in (-7200, 100_000):
         with pytest.raises(Unprocessable, match="expires"):
             space.service.encrypted.answer(consumer, agreement.id, _body(keys, view, agreement, seconds).body)
     space.audit()
@@ -159,4 +159,13 @@ def test_a_withdrawn_datasets_cubes_are_gone(space: Simulator, keys: Keys) -> No
     assert not list((space.settings.home / "cubes").glob(f"{view.id}*"))
     with pytest.raises((PolicyDenied, NotFound)):
         space.service.encrypted.answer(consumer, agreement.id, body)
+    space.audit()
+
+
+def test_a_cube_over_a_hidden_column_is_refused_and_the_refusal_is_an_entry(space: Simulator) -> None:
+    consumer, agreement, _ = _agreed(space, 909)
+    with pytest.raises(PolicyDenied) as refused:
+        _cube(space, consumer, agreement, dimensions=["number"])
+    assert refused.value.facts["reasons"][0]["code"] == "column-forbids-use"
+    assert space.kinds()[-1] == "query.refused"
     space.audit()

@@ -210,6 +210,7 @@ def upgrade() -> None:
         "offer",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("dataset", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("purposes", sa.JSON(), nullable=False),
         sa.Column("forms", sa.JSON(), nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
