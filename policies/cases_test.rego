@@ -54,7 +54,7 @@ before := {
 	"dataset": dataset, "offer": offer, "agreement": agreement, "query": query,
 }
 
-after := object.union(before, {"stage": "after", "result": {"rows": 20000, "smallest_group": 12, "complement": 0}})
+after := object.union(before, {"stage": "after", "result": {"rows": 20000, "smallest_group": 12, "complement": 12}})
 
 acts := [admit, register, withdraw, negotiate, before, after]
 

@@ -23,6 +23,20 @@ reasons contains {"code": "group-too-small", "limit": min_group} if {
 	input.result.complement < min_group
 }
 
+# And so is nobody: were a condition that leaves nobody out answered, and one that leaves one out refused, the two
+# answers together would tell that one apart.
+reasons contains {"code": "group-too-small", "limit": min_group} if {
+	act == "query.after"
+	filtered
+	input.query.form != "rows"
+	input.result.complement < min_group
+}
+
+filtered if {
+	some column in input.query.columns
+	column.use == "filter"
+}
+
 reasons contains {"code": "row-limit-passed", "limit": input.offer.row_limit} if {
 	act == "query.after"
 	input.query.form == "rows"

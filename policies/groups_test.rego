@@ -1,7 +1,7 @@
 package dataspace_test
 
 # As an aggregate: of rows no group is asked.
-total := object.union(after, {"query": {"form": "aggregate"}})
+total := object.union(after, {"query": {"form": "aggregate"}, "result": {"complement": 12}})
 
 small := [{"code": "group-too-small", "limit": 12}]
 
@@ -17,7 +17,13 @@ test_the_larger_limit_holds if {
 
 test_who_is_left_out_is_a_group_too if {
 	every left_out in [1, 11] { reasons(total, {"result": {"complement": left_out}}) == small }
-	every left_out in [0, 12] { decided(total, {"result": {"complement": left_out}}).allow }
+	every left_out in [12, 13] { decided(total, {"result": {"complement": left_out}}).allow }
+}
+
+test_a_condition_that_leaves_nobody_out_is_refused_like_one_that_leaves_one_out if {
+	reasons(total, {"result": {"complement": 0}}) == small
+	unfiltered := [column | some column in columns; column.use != "filter"]
+	decided(total, {"query": {"columns": unfiltered}, "result": {"complement": 0}}).allow
 }
 
 test_the_reason_does_not_tell_how_small if {
@@ -34,5 +40,5 @@ test_rows_are_no_group if {
 
 test_more_rows_than_offered_are_refused if {
 	reasons(after, {"result": {"rows": 20001}}) == [{"code": "row-limit-passed", "limit": 20000}]
-	decided(after, {"query": {"form": "aggregate"}, "result": {"rows": 20001}}).allow
+	decided(total, {"result": {"rows": 20001}}).allow
 }

@@ -75,6 +75,25 @@ class Subject:
         return "never"
 
 
+class Diligent(Subject):
+    """A worker that puts off two pieces of work for each answer, and fails at the hundredth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owed = self.done = 0
+
+    def work(self, request: dict[str, Any]) -> int:
+        self.owed += request["pieces"]
+        return self.done
+
+    def _idle(self) -> bool:
+        if self.done == 100:
+            raise RuntimeError("cell 13900000000 is no number")
+        if self.done < self.owed:
+            self.done += 1
+        return self.done < self.owed
+
+
 class Hopeless:
     """A worker that cannot start."""
 
@@ -119,6 +138,22 @@ def test_errors_of_the_tree_cross_with_message_and_facts(pool: Pool) -> None:
     with pytest.raises(PolicyDenied, match="the policy says no") as caught:
         pool.call("refuse", {})
     assert caught.value.facts == {"reasons": ["purpose-not-agreed"]}
+
+
+def test_what_was_put_off_is_done_between_requests() -> None:
+    pool = Pool("tests.test_sandbox:Diligent", workers=1, memory=MEMORY, deadline=20)
+    try:
+        assert pool.call("work", {"pieces": 2}) == 0
+        while pool.call("work", {"pieces": 0}) < 2:
+            time.sleep(0.01)
+        before = pool.call("pid", {})
+        # A failure between requests costs the worker, and nobody is told why.
+        pool.call("work", {"pieces": 200})
+        while _runs(before):
+            time.sleep(0.01)
+        assert pool.call("pid", {}) != before
+    finally:
+        pool.close()
 
 
 def test_an_error_of_the_tree_keeps_the_worker(lone: Pool) -> None:

@@ -7,6 +7,7 @@ would be a third of a lone entry's time (measured).
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from sqlalchemy import Connection
 from sqlmodel import Session
 
 from dataspace.errors import Unavailable, VerificationError
@@ -43,7 +44,8 @@ class Store:
     """The ledger's rows through one session, in that session's transaction."""
 
     def __init__(self, session: Session) -> None:
-        connection = session.connection()
+        # An act's session is bound to its connection; to ask it for that takes longer than a statement.
+        connection = session.bind if isinstance(session.bind, Connection) else session.connection()
         self._cursor: Any = connection.connection.cursor()
         self._failure: type[Exception] = connection.dialect.loaded_dbapi.Error
         self._postgres = connection.dialect.name == "postgresql"

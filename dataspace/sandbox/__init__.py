@@ -5,7 +5,9 @@ It confines itself before it imports its target: an address space of `memory`
 bytes, no core dumps, few files, death with its parent, no ptrace, an empty
 environment, one thread for each numeric library. Frames are a length of 8 bytes
 and MessagePack over a socket pair of its own; nothing is ever unpickled, and
-what a library prints goes to /dev/null, for it may hold cells of a dataset.
+what a library prints goes to /dev/null, for it may hold cells of a dataset. A
+target may have a method `_idle`: it is called between requests, as long as it
+returns true and no request waits, for pieces of work that were put off.
 
 `memory` counts address space, not resident pages: DuckDB 2.0 reserves 0.75 GB of
 it, pyarrow 26 0.34 GB, both together 1.05 GB, TenSEAL 0.14 GB (measured, one

@@ -7,6 +7,7 @@ import ctypes
 import importlib
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -71,6 +72,20 @@ def _serve(worker: Any, link: socket.socket) -> bool:
         frames.send(link, _failed(error))
         return False
     frames.send(link, reply)
+    return _rest(worker, link)
+
+
+def _rest(worker: Any, link: socket.socket) -> bool:
+    """Let a worker that has the method `_idle` do what it put off, a piece at a time, while no request waits.
+
+    Returns whether the process is still fit; of a failure nobody hears more than that the worker is gone.
+    """
+    idle = getattr(worker, "_idle", None)
+    try:
+        while idle and not select.select([link], [], [], 0)[0] and idle():
+            pass
+    except BaseException:  # noqa: BLE001 - nobody asked, so nobody is told
+        return False
     return True
 
 

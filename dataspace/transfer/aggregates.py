@@ -1,9 +1,11 @@
-"""Aggregates on a warm table: computed, counted by subject, suppressed, and written as JSON.
+"""Aggregates on a table: computed, counted by subject, suppressed, and written as JSON.
 
 Counting distinct subjects costs three times the aggregate itself. Where every
 subject has one row, rows are subjects. Where none has more than m, n rows are at
 least n/m subjects: if that is enough everywhere, nothing has to be hidden and
-nothing exact to be known; only otherwise subjects are counted.
+nothing exact to be known; only otherwise subjects are counted. To know m all
+rows must be read: as long as it is not known, it is enough that the first rows
+alone have subjects enough everywhere.
 """
 
 import math
@@ -15,19 +17,20 @@ from typing import Any, Final
 import msgspec
 
 from dataspace.errors import TooCostly
+from dataspace.transfer.data import Table
 from dataspace.transfer.statements import Grouping
 from dataspace.transfer.suppress import Group, complement, enough, lacking, least
-from dataspace.transfer.warm import Table
 
 _GROUPS_LIMIT: Final = 100_000
+_FIRST: Final = 4096
 _DIGITS: Final = 15  # of a sum of doubles: 0.1 + 0.2 is 0.3
 
 
 def aggregate(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer and its facts for a rendered aggregate.
 
-    The facts count subjects, and are lower bounds where that was enough to
-    know. The body is empty when the rows that the condition takes, or those
+    The facts count subjects, up to `min_group`: more need not be known, by
+    anybody. The body is empty when the rows that the condition takes, or those
     that it leaves, have some subjects but too few.
 
     Raises:
@@ -42,8 +45,8 @@ def aggregate(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "body": b"" if withheld else _body(shown, request, suppressed=suppressed),
         "rows": len(shown),
-        "smallest_group": min((least(group.parts) for group in shown), default=0),
-        "complement": least(found.others),
+        "smallest_group": min((min(least(group.parts), minimum) for group in shown), default=0),
+        "complement": min(least(found.others), minimum),
         "suppressed": suppressed,
         "withheld": withheld,
     }
@@ -59,23 +62,61 @@ class _Found:
     subjects: int
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """Rows of groups as they were fetched; rows, and rows with a value, of them all and of what is left."""
+
+    rows: list[tuple[Any, ...]]
+    taken: Sequence[int]
+    left: Sequence[int]
+
+    def hidden(self, groups: Sequence[Group]) -> list[int]:
+        """Return the same of the rows that are in none of `groups`."""
+        return [whole - sum(group.counts[i] for group in groups) for i, whole in enumerate(self.taken)]
+
+
 def _by_rows(table: Table, parts: Grouping, minimum: int) -> _Found | None:
-    """Return what counting rows can tell; None when that is not enough to know."""
+    """Return what can be told without counting every subject; None when that is not enough to know."""
     rows, totals = _fetched(table, parts.by_rows(minimum, _GROUPS_LIMIT + 1))
-    counts = _counts(totals, parts)
-    left = [whole - taken for whole, taken in zip(_whole(table, parts), counts, strict=True)]
-    groups = [_group(row, parts, _subjects(_counts(row, parts), table)) for row in rows]
+    taken = _counts(totals, parts)
+    left = [0] * len(taken)
+    if parts.where:
+        left = [whole - part for whole, part in zip(_whole(table, parts), taken, strict=True)]
+    # What costs less comes first; what is found, if anything is, does not depend on it.
+    ways = (_by_most, _by_first) if table.most_is_known else (_by_first, _by_most)
+    found = (way(table, parts, minimum, _Counted(rows, taken, left)) for way in ways)
+    return next((one for one in found if one), None)
+
+
+def _by_most(table: Table, parts: Grouping, minimum: int, counted: _Counted) -> _Found | None:
+    """Return what the most rows of a subject tell: so many rows are at least so many subjects."""
+    groups = [_group(row, parts, _subjects(_counts(row, parts), table)) for row in counted.rows]
     groups = [
         group for group in groups if enough(group.parts, minimum) or not (parts.keys or group.counts[0])
     ]
-    shown = [sum(column) for column in zip(*(group.counts for group in groups), strict=True)] or [0] * len(
-        counts
-    )
-    hidden = [total - part for total, part in zip(counts, shown, strict=True)]
-    others = _subjects(left, table)
+    hidden, others = counted.hidden(groups), _subjects(counted.left, table)
     if table.most > 1 and (any(hidden) or lacking(others, minimum)):
         return None
-    return _Found(_sorted(groups), hidden, others, _subjects(counts, table)[0])
+    return _Found(_sorted(groups), hidden, others, _subjects(counted.taken, table)[0])
+
+
+def _by_first(table: Table, parts: Grouping, minimum: int, counted: _Counted) -> _Found | None:
+    """Return what the first rows tell: that subjects are enough everywhere, and nothing is to be hidden."""
+    groups = [_group(row, parts, _some(_counts(row, parts), minimum)) for row in counted.rows]
+    hidden, others = counted.hidden(groups), _some(counted.left, minimum)
+    if any(hidden):
+        return None
+    first = parts.of_first(_FIRST)
+    keys = len(parts.keys)
+    seen = {_key(row[:keys]): row[keys:] for row in table.all(first.parts(table.subjects))}
+    wanted: list[tuple[Sequence[int], Sequence[int]]] = [
+        (group.parts, seen.get(group.key, ())) for group in groups
+    ]
+    wanted += [(others, table.one(first.others(table.subjects)))] if any(others) else []
+    for want, have in wanted:
+        if any(want) and not (have and all(h >= w for h, w in zip(have, want, strict=True))):
+            return None
+    return _Found(_sorted(groups), hidden, others, minimum)
 
 
 def _by_subjects(table: Table, parts: Grouping, minimum: int) -> _Found:
@@ -99,12 +140,17 @@ def _group(row: Sequence[Any], parts: Grouping, subjects: Sequence[int]) -> Grou
     keys, values = len(parts.keys), len(parts.values)
     rest = row[1 + 2 * keys :]
     return Group(
-        key=tuple((value is None, value) for value in row[1 : 1 + keys]),
+        key=_key(row[1 : 1 + keys]),
         label=tuple(row[1 + keys : 1 + 2 * keys]),
         parts=tuple(subjects),
         counts=tuple(rest[: 1 + values]),
         sums=tuple(rest[1 + values : 1 + 2 * values]),
     )
+
+
+def _key(ranks: Sequence[Any]) -> tuple[tuple[bool, Any], ...]:
+    """Return what a group sorts by; NULL comes last."""
+    return tuple((rank is None, rank) for rank in ranks)
 
 
 def _counts(row: Sequence[Any], parts: Grouping) -> Sequence[int]:
@@ -113,9 +159,14 @@ def _counts(row: Sequence[Any], parts: Grouping) -> Sequence[int]:
     return row[first : first + 1 + len(parts.values)]
 
 
+def _some(counts: Sequence[int], minimum: int) -> list[int]:
+    """Return the parts of rows that have enough subjects, so far as anybody need know."""
+    return [minimum if rows else 0 for rows in counts]
+
+
 def _whole(table: Table, parts: Grouping) -> list[int]:
     """Return the same of the whole dataset."""
-    return [table.rows, *map(table.filled, parts.values)]
+    return [table.rows, *table.filled(parts.values)]
 
 
 def _subjects(counts: Sequence[int], table: Table) -> list[int]:

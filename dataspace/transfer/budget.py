@@ -8,8 +8,8 @@ that no two queries can spend the same unit.
 
 from dataclasses import dataclass
 
-from sqlalchemy import update
-from sqlmodel import Session, col
+from sqlalchemy import text
+from sqlmodel import Session
 
 from dataspace.catalog.models import Form
 from dataspace.errors import Conflict
@@ -17,6 +17,27 @@ from dataspace.negotiation.models import Agreement
 from dataspace.transfer.models import Budget
 
 ROWS_PER_UNIT = 1000
+
+# As text: to build them anew for each query took longer than to run them (measured).
+_RESERVE = text(
+    "UPDATE budget SET units_reserved = units_reserved + :units, "
+    "epsilon_reserved = epsilon_reserved + :epsilon WHERE agreement = :id "
+    "AND units - units_spent - units_reserved >= :units "
+    "AND epsilon - epsilon_spent - epsilon_reserved >= :epsilon AND (:epsilon = 0 OR epsilon - ("
+    # Of all agreements of the consumer on the dataset: privacy is lost once, however many there are.
+    "SELECT sum(other.epsilon_spent + other.epsilon_reserved) FROM budget AS other "
+    "JOIN agreement AS theirs ON theirs.id = other.agreement JOIN agreement AS mine ON mine.id = :id "
+    "WHERE theirs.consumer = mine.consumer AND theirs.dataset = mine.dataset) >= :epsilon)"
+)
+_OPEN = text(
+    "INSERT INTO budget (agreement, units, units_spent, units_reserved, epsilon, epsilon_spent, "
+    "epsilon_reserved) VALUES (:id, :granted, 0, 0, :epsilon, 0, 0) ON CONFLICT DO NOTHING"
+)
+_SETTLE = text(
+    "UPDATE budget SET units_reserved = units_reserved - :units, units_spent = units_spent + :spent, "
+    "epsilon_reserved = epsilon_reserved - :epsilon, epsilon_spent = epsilon_spent + :epsilon_spent "
+    "WHERE agreement = :id"
+)
 
 
 @dataclass(frozen=True)
@@ -32,14 +53,6 @@ def charge_for(form: Form, rows: int = 0) -> Charge:
     return Charge(max(1, -(-rows // ROWS_PER_UNIT)) if form is Form.ROWS else 1)
 
 
-def open_budget(session: Session, agreement: Agreement) -> Budget:
-    """Return the agreement's budget, made from its terms when it is first used."""
-    found = budget_of(session, agreement)
-    session.add(found)
-    session.flush()
-    return found
-
-
 def budget_of(session: Session, agreement: Agreement) -> Budget:
     """Return the agreement's budget without storing it: whole until a query is asked."""
     return session.get(Budget, agreement.id) or unspent(agreement)
@@ -50,51 +63,42 @@ def unspent(agreement: Agreement) -> Budget:
     return Budget(agreement=agreement.id, units=agreement.units, epsilon=agreement.epsilon)
 
 
-def reserve(session: Session, agreement: str, charge: Charge) -> None:
-    """Set `charge` aside.
+def reserve(session: Session, agreement: Agreement, charge: Charge) -> None:
+    """Set `charge` aside; the budget is made from the agreement's terms when it is first used.
 
     Raises:
         Conflict: so much is not left; another query may have taken it since the policy was asked.
 
     """
-    left = (
-        col(Budget.units) - Budget.units_spent - Budget.units_reserved >= charge.units,
-        col(Budget.epsilon) - Budget.epsilon_spent - Budget.epsilon_reserved >= charge.epsilon,
-    )
-    statement = (
-        update(Budget)
-        .where(col(Budget.agreement) == agreement, *left)
-        .values(
-            units_reserved=col(Budget.units_reserved) + charge.units,
-            epsilon_reserved=col(Budget.epsilon_reserved) + charge.epsilon,
-        )
-    )
-    if session.connection().execute(statement).rowcount != 1:
+    connection, values = session.connection(), _values(agreement.id, charge)
+    if connection.execute(_RESERVE, values).rowcount == 1:
+        return
+    connection.execute(_OPEN, {"id": agreement.id, "granted": agreement.units, "epsilon": agreement.epsilon})
+    if connection.execute(_RESERVE, values).rowcount != 1:
         raise Conflict(f"the agreement has fewer than {charge.units} units left", needed=charge.units)
 
 
 def settle(session: Session, agreement: str, reserved: Charge, spent: Charge) -> None:
     """Turn a reservation into what was spent; `spent` is zero for what was refused."""
-    statement = (
-        update(Budget)
-        .where(col(Budget.agreement) == agreement)
-        .values(
-            units_reserved=col(Budget.units_reserved) - reserved.units,
-            units_spent=col(Budget.units_spent) + spent.units,
-            epsilon_reserved=col(Budget.epsilon_reserved) - reserved.epsilon,
-            epsilon_spent=col(Budget.epsilon_spent) + spent.epsilon,
-        )
-    )
-    session.connection().execute(statement)
+    values = _values(agreement, reserved) | {"spent": spent.units, "epsilon_spent": spent.epsilon}
+    session.connection().execute(_SETTLE, values)
 
 
-def facts(budget: Budget) -> dict[str, dict[str, int]]:
-    """Return what the policy is told of a budget."""
+def _values(agreement: str, charge: Charge) -> dict[str, str | int]:
+    return {"id": agreement, "units": charge.units, "epsilon": charge.epsilon}
+
+
+def facts(budget: Budget, elsewhere: int = 0) -> dict[str, dict[str, int]]:
+    """Return what the policy is told of a budget.
+
+    `elsewhere` is the epsilon that the same consumer's other agreements on the
+    dataset have used: privacy is lost once, however many agreements share it.
+    """
     return {
         "units": {"granted": budget.units, "spent": budget.units_spent, "reserved": budget.units_reserved},
         "epsilon": {
             "granted": budget.epsilon,
-            "spent": budget.epsilon_spent,
+            "spent": budget.epsilon_spent + elsewhere,
             "reserved": budget.epsilon_reserved,
         },
     }

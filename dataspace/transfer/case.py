@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlmodel import Session, and_, col, select
+from sqlmodel import Session, and_, col, func, select
 
 from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
 from dataspace.errors import NotFound
@@ -101,7 +101,7 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
     row = session.exec(_behind(found)).first()
     if row is None:
         raise NotFound("the agreement covers no version of the dataset")
-    offer, dataset, version, key, spent = row
+    offer, dataset, version, key, spent, elsewhere = row
     return Case(
         caller,
         found,
@@ -110,7 +110,7 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
         version,
         tuple(Column.from_json(column) for column in version.columns),
         space.pack(dataset.zone),
-        budget.facts(spent or budget.unspent(found)),
+        budget.facts(spent or budget.unspent(found), int(elsewhere)),
         key.wrapped if key else None,
     )
 
@@ -128,13 +128,22 @@ def still_stands(session: Session, case: Case) -> bool:
 
 
 def _behind(agreement: Agreement) -> Any:
-    """Return the query for offer, dataset, version, data key and budget of an agreement, in one row."""
+    """Return the query for what stands behind an agreement, and the epsilon used elsewhere, in one row."""
     newest = max(agreement.versions, default=0)
     of_version = and_(
         col(DatasetKey.dataset) == DatasetVersion.dataset, col(DatasetKey.version) == DatasetVersion.version
     )
+    used = func.sum(col(Budget.epsilon_spent) + col(Budget.epsilon_reserved))
+    others = (col(Agreement.consumer) == agreement.consumer, col(Agreement.dataset) == agreement.dataset)
+    elsewhere = (
+        sqlalchemy.select(func.coalesce(used, 0))
+        .join(Agreement, col(Agreement.id) == Budget.agreement)
+        .where(*others, col(Agreement.id) != agreement.id)
+        .correlate(None)
+        .scalar_subquery()
+    )
     return (
-        sqlalchemy.select(Offer, Dataset, DatasetVersion, DatasetKey, Budget)
+        sqlalchemy.select(Offer, Dataset, DatasetVersion, DatasetKey, Budget, elsewhere)
         .select_from(Offer)
         .join(Dataset, col(Dataset.id) == agreement.dataset)
         .join(DatasetVersion, col(DatasetVersion.dataset) == Dataset.id)

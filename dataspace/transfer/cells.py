@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dataspace.errors import TooLarge, Unprocessable
-from dataspace.transfer.warm import Table
+from dataspace.transfer.data import Table
 
 _PRIME: Final = 2_654_435_761  # Knuth's multiplicative hash of 32 bits
 _LARGEST: Final = 2**63 - 1

@@ -26,7 +26,7 @@ from dataspace.policy import Decision
 from dataspace.policy.decision import UNAVAILABLE
 from dataspace.policy.models import PolicyInput
 from dataspace.space import Space, proof_of, remember
-from dataspace.transfer.budget import Charge, open_budget, reserve, settle
+from dataspace.transfer.budget import Charge, reserve, settle
 from dataspace.transfer.case import Case, still_stands
 
 
@@ -75,6 +75,7 @@ class Answer:
 Settled = Callable[[Session, Computed, Decision], int]
 
 _NOTHING = Charge(0)
+_PROBED = Charge(1)
 
 
 class Conductor:
@@ -92,7 +93,8 @@ class Conductor:
         its index; without it a `query.answered` is appended.
 
         Raises:
-            PolicyDenied: the policy denies it; the refusal is an entry, and costs nothing.
+            PolicyDenied: the policy denies it; the refusal is an entry. Before the work it costs
+                nothing, after it one unit.
             Conflict: another query took the budget first.
             TooCostly: the worker was stopped; that costs what was reserved.
 
@@ -108,7 +110,8 @@ class Conductor:
             raise
         after = self._decide(case, ask, "after", {"result": dict(computed.facts)})
         if not after[0].allow:
-            raise self._refused(case, ask, after, reserved=ask.charge)
+            # It was computed, and that it is refused tells something too: a probe costs one unit.
+            raise self._refused(case, ask, after, reserved=ask.charge, spent=_PROBED)
         return self._answered(case, ask, computed, after, settled or self._append(case, ask))
 
     def refuse(self, case: Case, ask: Ask, error: Refused) -> PolicyDenied:
@@ -125,8 +128,7 @@ class Conductor:
 
     def _reserve(self, case: Case, ask: Ask) -> None:
         def act(session: Session) -> None:
-            open_budget(session, case.agreement)
-            reserve(session, case.agreement.id, ask.charge)
+            reserve(session, case.agreement, ask.charge)
 
         self._space.database.commit(act)
 
@@ -137,10 +139,11 @@ class Conductor:
         decided: tuple[Decision, PolicyInput],
         *,
         reserved: Charge = _NOTHING,
+        spent: Charge = _NOTHING,
         codes: Sequence[str] = (),
     ) -> PolicyDenied | Unavailable:
         reasons = list(codes) or [reason.code for reason in decided[0].reasons]
-        entry = self._record_refusal(case, ask, decided, reasons, reserved, Charge(0))
+        entry = self._record_refusal(case, ask, decided, reasons, reserved, spent)
         if UNAVAILABLE in reasons:
             return Unavailable("the policy engine does not answer, so nothing is allowed", entry=entry)
         # Built only now: the refusal is a fact of the ledger and must commit before anyone hears of it.

@@ -1,9 +1,11 @@
 """The worker that answers queries: the target of a pool, and the one place of `transfer` where DuckDB runs.
 
-A request brings the payload it is about; a dataset version stays loaded, as a
-warm table, until its memory is wanted for one asked for later, or until it is
-withdrawn. Answers are bytes, made here: nothing of a dataset but what may leave
-passes to the service, and no message of DuckDB does.
+A request brings the payload it is about. The first one is answered from the
+decrypted file (`cold`); then, while nobody waits, a warm table is made of it
+(`warm`), which stays until its memory is wanted for one asked for later, or
+until the dataset is withdrawn. Both give the same answers. Answers are bytes,
+made here: nothing of a dataset but what may leave passes to the service, and no
+message of DuckDB does.
 """
 
 import resource
@@ -11,29 +13,39 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from dataspace.errors import TooCostly
+import duckdb
+
+from dataspace.errors import TooCostly, Unavailable
 from dataspace.transfer.aggregates import aggregate
 from dataspace.transfer.cells import cells
+from dataspace.transfer.cold import connected, opened
+from dataspace.transfer.data import Table
 from dataspace.transfer.rows import rows
-from dataspace.transfer.warm import Table, load
+from dataspace.transfer.warm import loaded
 
-_RESERVED: Final = 1280 << 20  # address space of DuckDB, pyarrow and Python themselves (`dataspace.sandbox`)
+# Address space of DuckDB, pyarrow and Python themselves (`dataspace.sandbox`), and of two databases
+# more: a spare one, and the cold one beside the warm one that it becomes (69 MB each, measured).
+_RESERVED: Final = 1420 << 20
 _LEAST: Final = 128 << 20
 _UNLIMITED: Final = 4 << 30
 
+_Name = tuple[str, int]
+
 
 class Worker:
-    """Keeps warm tables, those asked for last, and answers from them."""
+    """Keeps tables, those asked for last, and answers from them."""
 
     def __init__(self) -> None:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         whole = _UNLIMITED if limit == resource.RLIM_INFINITY else limit
         self._memory = max(whole - _RESERVED, _LEAST)
-        self._tables: OrderedDict[tuple[str, int], Table] = OrderedDict()
+        self._tables: OrderedDict[_Name, Table] = OrderedDict()
+        self._large: set[_Name] = set()  # those that are answered from their file, for they fit only so
+        self._spare: duckdb.DuckDBPyConnection | None = connected()
 
     def load(self, request: Mapping[str, Any]) -> dict[str, int]:
-        """Load a payload if it is not warm; return its rows and bytes."""
-        table = self._table(request["payload"])
+        """Make a payload a warm table; return its rows and bytes."""
+        table = self._warm(self._open(request["payload"]))
         return {"rows": table.rows, "size": table.size}
 
     def rows(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,47 +57,88 @@ class Worker:
         return self._answer(aggregate, request)
 
     def cells(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the exact cells of a cube (`cells.cells`)."""
+        """Return the exact cells of a cube (`cells.cells`), of a warm table: only that has row numbers."""
+        self.load(request)
         return self._answer(cells, request)
 
     def evict(self, request: Mapping[str, Any]) -> None:
         """Forget every version of a dataset."""
         for name in [name for name in self._tables if name[0] == request["dataset"]]:
             self._tables.pop(name).close()
+            self._large.discard(name)
+
+    def _idle(self) -> bool:
+        """Do one thing that was put off, while nobody waits; return whether there may be another."""
+        try:
+            return self._do_one()
+        except (TooCostly, Unavailable, MemoryError):
+            return False  # What fails now fails again when it is asked for, and is told then.
+
+    def _do_one(self) -> bool:
+        if self._spare is None:
+            self._spare = connected()
+            return True
+        for name, table in self._tables.items():
+            if table.descriptor >= 0 and name not in self._large:
+                self._try_warm(name)
+                return True
+            if not table.most_is_known:
+                _ = table.most
+                return True
+        return False
 
     def _answer(
         self, act: Callable[[Table, Mapping[str, Any]], dict[str, Any]], request: Mapping[str, Any]
     ) -> dict[str, Any]:
         try:
-            return act(self._table(request["payload"]), request)
+            return act(self._tables[self._open(request["payload"])], request)
         except TooCostly:
             # Whatever the other tables hold may be what was missing.
             self._forget(0)
             raise
 
-    def _table(self, payload: Mapping[str, Any]) -> Table:
+    def _open(self, payload: Mapping[str, Any]) -> _Name:
+        """Return the name of the payload's table, cold or warm, which is the one asked for last now."""
         name = (str(payload["dataset"]), int(payload["version"]))
         if name not in self._tables:
-            self._tables[name] = self._load(payload)
+            # What stays leaves as much again for queries, and the better part for the new one.
+            self._forget(self._memory // 4)
+            self._tables[name] = opened(payload, self._memory - self._size(), self._connection())
         self._tables.move_to_end(name)
+        return name
+
+    def _warm(self, name: _Name) -> Table:
+        """Return a table made warm, for which others may have to go."""
+        if self._tables[name].descriptor >= 0:
+            try:
+                self._replace(name)
+            except (TooCostly, MemoryError):
+                self._forget(0, but=name)
+                self._replace(name)
         return self._tables[name]
 
-    def _load(self, payload: Mapping[str, Any]) -> Table:
-        # What stays leaves as much again for queries, and the better part for the new one.
-        self._forget(self._memory // 4)
+    def _try_warm(self, name: _Name) -> None:
         try:
-            return load(payload, self._memory - self._size())
-        except (TooCostly, MemoryError):
-            if not self._tables:
-                raise
-        self._forget(0)
-        return load(payload, self._memory)
+            self._warm(name)
+        except (TooCostly, Unavailable, MemoryError):
+            self._large.add(name)
 
-    def _forget(self, size: int) -> None:
+    def _replace(self, name: _Name) -> None:
+        cold = self._tables[name]
+        self._tables[name] = loaded(cold, self._memory - self._size(), self._connection())
+        cold.close()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        spare, self._spare = self._spare, None
+        return spare or connected()
+
+    def _forget(self, size: int, but: _Name | None = None) -> None:
         """Forget the tables asked for longest ago until those left have at most `size` bytes."""
-        while self._size() > size:
-            _, table = self._tables.popitem(last=False)
-            table.close()
+        for name in [name for name in self._tables if name != but]:
+            if self._size() <= size:
+                return
+            self._tables.pop(name).close()
+            self._large.discard(name)
 
     def _size(self) -> int:
         return sum(table.size for table in self._tables.values())

@@ -30,9 +30,10 @@ class Result:
     """The bytes of an answer, of a media type of `dataspace.wire`, and what they stand for.
 
     `facts` are what the policy reads: `rows` of the answer; `smallest_group`,
-    the subjects of the smallest group shown (0: none is), of rows all their
-    subjects; `complement`, the subjects of the rows that the condition leaves
-    (0: none). They may be lower bounds, where that is enough to decide.
+    the subjects of the smallest group shown (0: none is; rows are no group);
+    `complement`, the subjects of the rows that the condition leaves (0: none).
+    Of these two it is told no more than that they are enough: they stop at the
+    minimum that was asked for.
     `withheld`: the content is empty, for the condition takes or leaves some
     subjects but too few. `counted`: "subjects", or "rows" where the dataset
     declares no subject, so that each row counts as one.
@@ -86,7 +87,7 @@ class Engine:
         """
         request = render.rows_request(plan, key, limit, media_type)
         found = self._call("rows", payload, plan.table, request)
-        facts = {"rows": found["rows"], "smallest_group": found["subjects"], "complement": 0}
+        facts = {"rows": found["rows"], "smallest_group": 0, "complement": 0}
         return Result(found["body"], media_type, facts, counted=_counted(plan.table))
 
     def aggregate(self, payload: Payload, plan: Plan, *, min_group: int) -> Result:

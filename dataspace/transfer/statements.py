@@ -1,4 +1,4 @@
-"""The SQL that runs on a warm table, put together from the parts of a rendered request.
+"""The SQL that runs on a table, put together from the parts of a rendered request.
 
 Every part is made by `conditions`, `desensitize` or `render`. Names of columns
 are quoted and grouping is by position, so that no column can be called what we
@@ -9,7 +9,7 @@ call ours and take its place:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -20,7 +20,7 @@ class Grouping:
     `keys`: what each column groups by; over its name k<i>, `ranks`: what it
     sorts by, and `labels`: its leaving value. `values`: each column counted or
     summed, NULL where there is nothing to count. `sums`: the function that
-    sums it, or empty.
+    sums it, or empty. `source`: the rows it is about.
     """
 
     keys: Sequence[str]
@@ -29,11 +29,22 @@ class Grouping:
     values: Sequence[str]
     sums: Sequence[str]
     where: str
+    source: str = "data"
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> "Grouping":
         """Read the parts from a request."""
         return cls(*(request[name] for name in ("keys", "ranks", "labels", "values", "sums", "where")))
+
+    def of_first(self, rows: int) -> "Grouping":
+        """Return the same of the first rows alone."""
+        return replace(self, source=f"(SELECT * FROM data LIMIT {rows})")
+
+    def parts(self, subjects: Sequence[str]) -> str:
+        """Return SQL of the ranks and the parts of every group."""
+        keys = [f"k{place}" for place in range(len(self.keys))]
+        by_key = f"GROUP BY {_list(keys)}" if keys else ""
+        return f"SELECT {_list(self.ranks, [self._parts()])} FROM ({self._counted(subjects)}) {by_key}"
 
     def by_rows(self, minimum: int, limit: int) -> str:
         """Return SQL of the groups of at least `minimum` rows, and of the totals.
@@ -73,7 +84,8 @@ class Grouping:
         """Return SQL of the parts of the rows that the condition does not take, NULL ones included."""
         largest = _list(["1"], (f"count({value}) AS c{place}" for place, value in enumerate(self.values)))
         rest = (
-            f"SELECT {largest} FROM data WHERE NOT coalesce({self.where}, FALSE) GROUP BY {_list(subjects)}"
+            f"SELECT {largest} FROM {self.source} "
+            f"WHERE NOT coalesce({self.where}, FALSE) GROUP BY {_list(subjects)}"
         )
         return f"SELECT {self._parts()} FROM ({rest})"
 
@@ -85,7 +97,7 @@ class Grouping:
         counts = [f"count({value}) AS c{place}" for place, (value, _) in values]
         sums = [f"{f'{name}({value})' if name else 'NULL'} AS s{place}" for place, (value, name) in values]
         selected = _list(named, ["count(*) AS n"], counts, sums)
-        return f"SELECT {selected} FROM data {filtered(self.where)} {grouped(len(named))}"
+        return f"SELECT {selected} FROM {self.source} {filtered(self.where)} {grouped(len(named))}"
 
     def _merged(self) -> str:
         """Return SQL of `p`, which is by key and subject, by key alone."""

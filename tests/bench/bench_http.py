@@ -1,9 +1,17 @@
-"""Queries through HTTP, as a consumer asks them, against the same SQL on bare DuckDB over plain Parquet."""
+"""Queries through HTTP, as a consumer asks them, against the same SQL on bare DuckDB over plain Parquet.
 
-import statistics
+Ours: `client.DataSpace.query`, all seven steps of it, entry and digest
+included, to an Arrow table: rows leave as one, aggregates as JSON.
+The service runs in this process, the client and the query's worker in theirs.
+Bare: DuckDB in this process, to an Arrow table; nothing masked, nothing counted.
+"""
+
+import multiprocessing
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
@@ -13,11 +21,11 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from dataspace.client import DataSpace
+from tests.bench.timing import Rows, in_turn
 from tests.simulator import Simulator, simulated
 from tests.web.served import served
 
 _ROWS = 1_000_000
-_REPEATS = 7
 _ROWS_SQL = "SELECT district, sex, year, income FROM data WHERE district = 'd07' AND income < 20000"
 _GROUPS_SQL = (
     "SELECT district, COUNT(*) AS n, SUM(income) AS total, AVG(spent) AS mean FROM data GROUP BY district"
@@ -25,7 +33,7 @@ _GROUPS_SQL = (
 _SMALL_SQL = "SELECT COUNT(*) FROM data"
 
 
-def run() -> Iterator[tuple[str, float, float, str]]:
+def run() -> Rows:
     """Yield a row for each query, warm; and cold, the worker's copy thrown away before each."""
     with tempfile.TemporaryDirectory() as folder:
         table = _table()
@@ -33,52 +41,61 @@ def run() -> Iterator[tuple[str, float, float, str]]:
         pa.parquet.write_table(table, plain, compression="zstd", row_group_size=131_072)
         with simulated(Path(folder) / "home", query_seconds=60) as space, served(space) as url:
             token, agreement, dataset = _registered(space, table)
-            with DataSpace(url, token) as consumer:
-                yield from _measured(space, consumer, agreement, dataset, plain)
+            with _asking(url, token) as ask:
+                yield from _measured(space, partial(ask, agreement), dataset, plain)
 
 
-def _measured(
-    space: Simulator, consumer: DataSpace, agreement: str, dataset: str, plain: Path
-) -> Iterator[tuple[str, float, float, str]]:
+def _measured(space: Simulator, ask: Callable[[str, str], int], dataset: str, plain: Path) -> Rows:
+    def forget() -> None:
+        # Waits until the worker has done what it put off, so that it does not run beside what is measured.
+        space.service.answers.forget(dataset)
+
     for name, sql, form in (("20,000 rows", _ROWS_SQL, "rows"), ("group-by", _GROUPS_SQL, "aggregate")):
-        found = consumer.query(agreement, sql, form)
-        answered = len(found.rows)
+        ours_asked, answered = partial(ask, sql, form), ask(sql, form)
         for threads in (1, 2):
-            ours, bare = _in_turn(lambda: consumer.query(agreement, sql, form), _bare(plain, sql, threads))  # noqa: B023
+            ours, bare = in_turn(ours_asked, _bare(plain, sql, threads))
             note = f"{answered:,} of 1 M rows; ours 1 thread, bare {threads}; {sql}"
             yield f"{name} over HTTP, warm", ours, bare, note
-
-        def cold() -> object:
-            space.service.answers.forget(dataset)
-            return consumer.query(agreement, sql, form)  # noqa: B023
-
-        ours, bare = _in_turn(cold, _bare(plain, sql, 1))
+        ours, bare = in_turn(ours_asked, _bare(plain, sql, 1), before=forget)
         yield (
             f"{name} over HTTP, cold",
             ours,
             bare,
-            f"opened from its envelope each time; bare 1 thread; {sql}",
+            f"opened from its envelope each time; 1 thread each; {sql}",
         )
-    consumer.query(agreement, _SMALL_SQL)
-    ours, bare = _in_turn(lambda: consumer.query(agreement, _SMALL_SQL), _bare(plain, _SMALL_SQL, 1))
+    ours, bare = in_turn(partial(ask, _SMALL_SQL, "aggregate"), _bare(plain, _SMALL_SQL, 1), rounds=40)
     yield "a small query over HTTP", ours, bare, f"overhead {(ours - bare) * 1e3:.1f} ms; {_SMALL_SQL}"
+
+
+@contextmanager
+def _asking(url: str, token: str) -> Iterator[Callable[[str, str, str], int]]:
+    """Return what has a consumer's process ask a query, read its answer, and tell how many rows it has."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_consume, args=(there, url, token), daemon=True)
+    process.start()
+
+    def ask(agreement: str, sql: str, form: str) -> int:
+        here.send((agreement, sql, form))
+        return int(here.recv())
+
+    try:
+        yield ask
+    finally:
+        here.send(None)
+        process.join(timeout=20)
+
+
+def _consume(link: Connection, url: str, token: str) -> None:
+    with DataSpace(url, token) as consumer:
+        while asked := link.recv():
+            link.send(consumer.query(*asked).table.num_rows)
 
 
 def _bare(plain: Path, sql: str, threads: int) -> Callable[[], object]:
     connection = duckdb.connect(config={"threads": threads})
     statement = sql.replace("FROM data", f"FROM read_parquet('{plain}')")
-    return lambda: connection.execute(statement).to_arrow_table()
-
-
-def _in_turn(ours: Callable[[], object], bare: Callable[[], object]) -> tuple[float, float]:
-    """Return the median seconds of both, run one after the other so that the machine treats them alike."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for _ in range(_REPEATS):
-        for act, seconds in zip((ours, bare), taken, strict=True):
-            start = time.perf_counter()
-            act()
-            seconds.append(time.perf_counter() - start)
-    return statistics.median(taken[0]), statistics.median(taken[1])
+    return lambda: connection.sql(statement).to_arrow_table()
 
 
 def _table() -> pa.Table:

@@ -1,10 +1,7 @@
 """What an entry costs beside a bare SQLite commit, alone and from 64 threads, and what its evidence costs."""
 
 import sqlite3
-import statistics
 import threading
-import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +15,7 @@ from dataspace.keys.file import FileKeys
 from dataspace.ledger.log import Log
 from dataspace.proof.note import Verifier, split
 from dataspace.proof.verify import verify_receipt
+from tests.bench.timing import Rows, in_turn
 from tests.ledger.conftest import ORIGIN, create_tables
 
 _ROUNDS = 7
@@ -30,10 +28,8 @@ _FIELDS: dict[str, Any] = {
 }  # fmt: skip
 _RECORD, _SALTS = "x" * 560, b"s" * 416  # as large as the record and the salts of such an entry
 
-Row = tuple[str, float, float, str]
 
-
-def run() -> Iterator[Row]:
+def run() -> Rows:
     """Yield what was measured: name, seconds of ours, seconds of the bare thing, note."""
     with TemporaryDirectory() as folder:
         bench = _Bench(Path(folder))
@@ -64,30 +60,30 @@ class _Bench:
         self._database.close()
         self._bare.close()
 
-    def lone(self) -> Iterator[Row]:
-        ours, bare = _in_turn(self._append, self._insert, _ENTRIES)
+    def lone(self) -> Rows:
+        ours, bare = in_turn(self._append, self._insert, rounds=_ROUNDS, times=_ENTRIES)
         yield (
             "ledger: one entry, committed alone",
             ours,
             bare,
-            f"{1 / ours:,.0f}/s; bare: one insert and commit",
+            f"{1 / ours:,.0f}/s, {bare / ours:.0%} of bare: one insert and commit",
         )
 
-    def writers(self) -> Iterator[Row]:
-        ours, bare = _in_turn(self._append_from_all, self._insert_many, 1)
+    def writers(self) -> Rows:
+        ours, bare = in_turn(self._append_from_all, self._insert_many, rounds=_ROUNDS)
         ours, bare = ours / (_WRITERS * 20), bare / (_WRITERS * 20)
         note = f"{1 / ours:,.0f}/s; bare: the same inserts, a commit each, from one thread"
         yield f"ledger: an entry of {_WRITERS} writers", ours, bare, note
 
-    def evidence(self) -> Iterator[Row]:
+    def evidence(self) -> Rows:
         self._append_many(20_000)
         with self._database.reading() as session:
             size = self._log.size(session)
             query = 'SELECT record FROM ledger_record WHERE "index" = 777'
-            ours, bare = _in_turn(
+            ours, bare = in_turn(
                 lambda: self._log.receipt(session, 777),
                 lambda: session.connection().exec_driver_sql(query).scalar(),
-                50,
+                times=50,
             )
             yield "ledger: a receipt", ours, bare, f"of {size:,} entries; bare: reading the record"
             receipt = self._log.receipt(session, 777)
@@ -95,8 +91,8 @@ class _Bench:
         text, ((_, _, signature),) = split(receipt.proof.checkpoint)
         key = Ed25519PublicKey.from_public_bytes(Verifier.parse(vkey).public_key)
         assert verify_receipt(data, vkey).ok
-        ours, bare = _in_turn(
-            lambda: verify_receipt(data, vkey), lambda: key.verify(signature, text.encode()), 200
+        ours, bare = in_turn(
+            lambda: verify_receipt(data, vkey), lambda: key.verify(signature, text.encode()), times=200
         )
         yield (
             "ledger: a receipt verified",
@@ -135,16 +131,3 @@ class _Bench:
     def _insert_many(self) -> None:
         for _ in range(_WRITERS * 20):
             self._insert()
-
-
-def _in_turn(ours: Callable[[], object], bare: Callable[[], object], times: int) -> tuple[float, float]:
-    """Return the median seconds of one call of each, measured in turn after one round that does not count."""
-    rounds = [(_seconds(ours, times), _seconds(bare, times)) for _ in range(_ROUNDS + 1)][1:]
-    return statistics.median(one for one, _ in rounds), statistics.median(other for _, other in rounds)
-
-
-def _seconds(act: Callable[[], object], times: int) -> float:
-    start = time.perf_counter()
-    for _ in range(times):
-        act()
-    return (time.perf_counter() - start) / times

@@ -1,25 +1,25 @@
 """A policy decision: in process, against the same bundle on an OPA server."""
 
+import math
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from timeit import repeat
 
 from dataspace.policy import PolicyEngine, open_policy
+from tests.bench.timing import Rows, in_turn
 from tests.policy.cases import query
 
 _POLICIES = Path(__file__).parents[2] / "policies"
 
 
-def run() -> Iterator[tuple[str, float, float, str]]:
+def run() -> Rows:
     """Yield what was measured, our seconds, the bare seconds, and a note."""
-    ours = open_policy(f"bundle:{_POLICIES}")
+    ours, facts = open_policy(f"bundle:{_POLICIES}"), query()
     if shutil.which("opa") is None:
-        seconds = _seconds(ours, 2000)
-        yield "policy decision, in process", seconds, seconds, "no opa program to compare with"
+        here, _ = in_turn(lambda: ours.decide(facts), lambda: None, times=200)
+        yield "policy decision", here, math.nan, "no program opa on the PATH to compare with"
         return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -31,8 +31,8 @@ def run() -> Iterator[tuple[str, float, float, str]]:
     try:
         served = open_policy(f"opa:http://127.0.0.1:{port}#{_POLICIES}")
         _await(served)
-        note = "a query of two columns; bare = OPA server on loopback"
-        yield "policy decision", _seconds(ours, 2000), _seconds(served, 200), note
+        here, there = in_turn(lambda: ours.decide(facts), lambda: served.decide(facts), times=200)
+        yield "policy decision", here, there, "a query of two columns; bare = OPA server on loopback"
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -44,8 +44,3 @@ def _await(engine: PolicyEngine) -> None:
             return
         time.sleep(0.1)
     raise TimeoutError("the OPA server did not start")
-
-
-def _seconds(engine: PolicyEngine, times: int) -> float:
-    facts = query()
-    return min(repeat(lambda: engine.decide(facts), number=times, repeat=5)) / times

@@ -1,26 +1,20 @@
 """Queries through the engine against the same SQL of bare DuckDB over the plain Parquet file.
 
-    python -m tests.bench.bench_query [rows]
-
 Ours: a worker process on the sealed payload; masks, minimum groups and facts
 included; the answer as JSON bytes in the service. Bare: DuckDB in this process
 with as many threads, over the file in the clear, no mask and no threshold; the
-answer as JSON bytes too, once by the same DuckDB functions (the faster way), and
-once as most programs would, `fetchall` and then JSON.
+answer as JSON bytes too, by the same DuckDB functions.
 """
 
 import io
-import os
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 
 from dataspace.catalog.models import Form
 from dataspace.catalog.payloads import seal
@@ -28,9 +22,9 @@ from dataspace.sandbox import Pool
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.engine import WORKER, Engine, Payload
 from dataspace.transfer.query import parse, resolve
+from tests.bench.timing import Rows, in_turn
 
 _ROWS = 1_000_000
-_TIMES = 9
 _KEY = bytes(32)
 _DATA = """
     SELECT i AS id, 'name ' || i AS name, CAST(hash(i) % 80 AS BIGINT) AS age,
@@ -57,11 +51,11 @@ _GROUP = "SELECT city, COUNT(*) AS n, AVG(amount) AS mean FROM data GROUP BY cit
 _PART = "SELECT city, COUNT(*) AS n, SUM(score) AS total FROM data WHERE age >= 40 GROUP BY city"
 
 
-def run(rows: int = _ROWS) -> Iterator[tuple[str, float, float, str]]:
-    """Yield (name, ours, bare, note), both in milliseconds: best of nine warm, of three cold."""
+def run() -> Rows:
+    """Yield what was measured, our seconds, the bare seconds, and a note."""
     with tempfile.TemporaryDirectory() as folder:
-        plain, payload = _prepared(Path(folder), rows)
-        note = f"{rows:,} rows, 10 columns, 1 thread each, {os.cpu_count()} cores"
+        plain, payload = _prepared(Path(folder), _ROWS)
+        note = f"{_ROWS:,} rows, 10 columns, 1 thread each"
         pool = Pool(WORKER, workers=1, memory=4 << 30, deadline=60)
         try:
             pool.warm()
@@ -70,9 +64,7 @@ def run(rows: int = _ROWS) -> Iterator[tuple[str, float, float, str]]:
             pool.close()
 
 
-def _measured(
-    engine: Engine, payload: Payload, plain: Path, note: str
-) -> Iterator[tuple[str, float, float, str]]:
+def _measured(engine: Engine, payload: Payload, plain: Path, note: str) -> Rows:
     bare = duckdb.connect(config={"threads": 1})
     bare.execute(f"CREATE VIEW data AS SELECT * FROM read_parquet('{plain}')")
     few = tuple(replace(column, subject=column.name == "person") for column in _COLUMNS)
@@ -83,14 +75,17 @@ def _measured(
         ("group by city of a part", _PART, Form.AGGREGATE, _COLUMNS),
     ):
         version = replace(payload, version=1 + (columns is few))
-        ask = _asking(engine, version, text, form, columns)
-        cold = min(_evicted(engine, version.dataset, ask) for _ in range(3))
-        ours = _best(ask)
-        fetched = _best(lambda text=text: msgspec.json.encode(bare.execute(text).fetchall()))  # type: ignore[misc]
-        written = _best(lambda text=text: bare.execute(_as_json(text)).fetchall())  # type: ignore[misc]
-        yield f"{name}, warm", ours, written, f"{note}; bare by fetchall {fetched:.1f} ms"
-        yield f"{name}, cold", cold, written, f"{note}; ours decrypts and loads the dataset first"
+        ask, told = _asking(engine, version, text, form, columns), f"{note}; {text}"
+        # The worker is idle when it can be asked to forget, and so has made its warm table.
+        engine.evict("ds-none")
+        yield f"{name}, warm", *in_turn(ask, partial(_written, bare, text)), told
+        forget = partial(engine.evict, version.dataset)
+        yield f"{name}, cold", *in_turn(ask, partial(_written, bare, text), before=forget), told
     bare.close()
+
+
+def _written(bare: duckdb.DuckDBPyConnection, text: str) -> object:
+    return bare.execute(_as_json(text)).fetchall()
 
 
 def _asking(
@@ -120,23 +115,3 @@ def _prepared(folder: Path, rows: int) -> tuple[Path, Payload]:
     with path.open("wb") as target:
         seal(io.BytesIO(plain.read_bytes()), target, _KEY, b"bench")
     return plain, Payload("ds-bench", 1, str(path), _KEY, b"bench")
-
-
-def _evicted(engine: Engine, dataset: str, ask: Callable[[], Any]) -> float:
-    engine.evict(dataset)
-    return _timed(ask)
-
-
-def _best(ask: Callable[[], Any]) -> float:
-    return min(_timed(ask) for _ in range(_TIMES))
-
-
-def _timed(ask: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    ask()
-    return (time.perf_counter() - start) * 1000
-
-
-if __name__ == "__main__":
-    for line in run(*map(int, sys.argv[1:])):
-        print("{:40} ours {:8.2f} ms   bare {:8.2f} ms   {}".format(*line))  # noqa: T201

@@ -2,8 +2,7 @@
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -12,18 +11,19 @@ from dataspace.catalog.intake import Intake
 from dataspace.catalog.payloads import seal
 from dataspace.zones.pack import Pack, load_packs
 from dataspace.zones.samples import write_sample
+from tests.bench.timing import Rows, in_turn
 
 _ZONES = Path(__file__).parents[2] / "zones"
 _ROWS = 150_000
 _REPEATS = 3
 
 
-def run() -> Iterator[tuple[str, float, float, str]]:
+def run() -> Rows:
     """Yield for each zone's sample what was measured, our seconds, DuckDB's, and our rate."""
     with tempfile.TemporaryDirectory() as folder:
         for name, pack in load_packs(_ZONES).items():
             content = write_sample(pack, Path(folder), _ROWS)
-            ours, bare = _best(_reading(pack, content)), _best(_writing(content))
+            ours, bare = in_turn(_reading(pack, content), _writing(content), rounds=_REPEATS)
             megabytes = content.stat().st_size / 1e6
             note = (
                 f"{megabytes:.0f} MB, {_ROWS:,} rows: {megabytes / ours:.0f} MB/s; bare = DuckDB, one thread"
@@ -62,12 +62,3 @@ def _writing(content: Path) -> Callable[[], None]:
             )
 
     return write
-
-
-def _best(act: Callable[[], None]) -> float:
-    taken = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        act()
-        taken.append(time.perf_counter() - start)
-    return min(taken)

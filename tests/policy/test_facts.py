@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dataspace.errors import Malformed, TooLarge
-from dataspace.policy import canonical_input, check_facts
+from dataspace.policy import Facts, canonical_input, check_facts
 from dataspace.proof.canonical import canonical
 
 names = some.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
@@ -94,3 +94,10 @@ def test_whatever_is_refused_is_refused_with_one_error(facts: dict[str, Any]) ->
     except Malformed:
         return
     assert json.loads(found) == facts
+
+
+def test_facts_that_stay_as_they_are_have_the_same_bytes() -> None:
+    facts = {"b": [1, True], "a": "政务"}
+    assert canonical_input(Facts(facts)) == canonical_input(facts)
+    with pytest.raises(Malformed):
+        canonical_input(Facts({"a": 0.5}))

@@ -134,3 +134,15 @@ def test_the_digest_of_a_decision_does_not_tell_what_was_decided_on(space: Simul
         assert len(bytes.fromhex(kept["nonce"])) == 16
     assert len(digests) == 2
     space.audit()
+
+
+def test_whether_a_condition_leaves_out_one_or_nobody_looks_the_same_and_costs(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 309)
+    texts = set()
+    for condition in ("income <> 3000", "income <> 1"):
+        with pytest.raises(PolicyDenied) as refused:
+            space.query(consumer, agreement.id, f"SELECT COUNT(*) FROM data WHERE {condition}")
+        texts.add((str(refused.value), str(refused.value.facts["reasons"])))
+    assert len(texts) == 1
+    assert space.service.answers.usage(consumer, agreement.id)["units"]["spent"] == 2
+    space.audit()

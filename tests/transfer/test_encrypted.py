@@ -169,3 +169,14 @@ def test_a_cube_over_a_hidden_column_is_refused_and_the_refusal_is_an_entry(spac
     assert refused.value.facts["reasons"][0]["code"] == "column-forbids-use"
     assert space.kinds()[-1] == "query.refused"
     space.audit()
+
+
+def test_epsilon_is_lost_once_however_many_agreements_share_it(space: Simulator) -> None:
+    consumer, agreement, _ = _agreed(space, 910)
+    second = space.agreed(consumer, agreement.offer)
+    _cube(space, consumer, agreement)
+    _cube(space, consumer, second, max_rows=2)
+    for spent in (agreement, second):
+        with pytest.raises((PolicyDenied, Conflict)):
+            _cube(space, consumer, spent, max_rows=3)
+    space.audit()

@@ -510,3 +510,67 @@ def test_qy_01_any_text_parses_or_is_malformed(text: str) -> None:
         parse(text).canonical()
     except Malformed:
         return
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("SELECT score - 1 FROM data", "'-' stands where a column belongs: arithmetic is not taken"),
+        ("SELECT score + 1 FROM data", "'+': arithmetic is not taken"),
+        ("SELECT MIN(score) FROM data", "'MIN(': COUNT, SUM and AVG are the functions there are"),
+        ("SELECT city FROM data WHERE SUM(score) > 1", "'SUM' stands where a column belongs: COUNT, SUM and"),
+        ("SELECT COUNT(city, score) FROM data", "several columns where one stands"),
+        ("SELECT COUNT() FROM data", "nothing stands where a column belongs"),
+        ("SELECT FROM data", "no column after SELECT"),
+        (
+            'SELECT city FROM data WHERE city = "White"',
+            "'\"White\"' stands where a literal belongs: write texts",
+        ),
+        ("SELECT city FROM data WHERE city = NULL", "ask for missing values by IS NULL"),
+        ("SELECT city FROM data WHERE city", "'city' is no condition: compare a column with a literal"),
+        ("SELECT DISTINCT city FROM data", "'DISTINCT': it is not taken, GROUP BY shows"),
+        ("SELECT city FROM data left join x", "'join': joins are not taken"),
+        ("SELECT city FROM data, x", "a second table: a query asks one dataset"),
+        ("SELECT city FROM data x", "another name for the table"),
+        ("SELECT city FROM data; SELECT city FROM data", "';': one query is taken at a time"),
+        ("SELECT city FROM data WHERE city LIKE 'x'", "'LIKE': patterns are not taken"),
+        ("SELECT city FROM data WHERE city IN (SELECT name FROM data)", "a query within a query"),
+        ("SELECT city score age FROM data", "not a query near 'age'"),
+        ("SELECT window FROM data", "'window': it is not taken; a column of such a name stands in double"),
+    ],
+)
+def test_a_refused_query_is_told_in_its_own_words_with_what_to_write_instead(text: str, told: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        parse(text)
+    assert told in str(caught.value)
+
+
+def test_a_refusal_repeats_no_more_than_a_few_characters_in_one_line() -> None:
+    with pytest.raises(Malformed) as caught:
+        parse("SELECT " + "x" * 4000 + '(city) FROM data WHERE a = "\n"')
+    assert len(str(caught.value)) < 300
+    with pytest.raises(Malformed) as caught:
+        parse('SELECT city FROM data WHERE city = "a\x1b[2J\nb"')
+    assert str(caught.value).isprintable()
+
+
+def test_an_unknown_column_is_told_with_those_near_it() -> None:
+    for name, near in (("amuont", ["amount"]), ("CITY", ["city"]), ("zzz", [])):
+        with pytest.raises(NotFound) as caught:
+            rows(f"SELECT {name} FROM data")
+        assert caught.value.facts == {"column": name, "near": near}
+        assert ("; near it: " in str(caught.value)) is bool(near)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("SELECT COUNT(*) FROM data WHERE name = 'x'", ("name", "mask", "filter")),
+        ("SELECT phone, COUNT(*) FROM data GROUP BY phone", ("phone", "pseudonymize", "group")),
+        ("SELECT SUM(income) FROM data", ("income", "keep", "measure")),
+    ],
+)
+def test_qy_16_a_refusal_names_column_method_and_use(text: str, facts: tuple[str, str, str]) -> None:
+    with pytest.raises(Refused) as caught:
+        aggregate(text)
+    assert caught.value.facts == dict(zip(("column", "method", "use"), facts, strict=True))
