@@ -8,6 +8,7 @@ cast for a comparison, so that no value can make one fail (a failed cast names
 its cell). Literals are typed by their column and written out by us.
 """
 
+import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -70,8 +71,16 @@ def condition(predicate: Predicate, columns: Mapping[str, Column]) -> str:
 def known(name: str, columns: Mapping[str, Column]) -> Column:
     """Return the column of that name; raises NotFound."""
     if name not in columns:
-        raise NotFound(f"the dataset has no column {name}", column=name)
+        near = _near(name, columns)
+        hint = f"; near it: {', '.join(map(repr, near))}" if near else ""
+        raise NotFound(f"the dataset has no column {name!r}{hint}", column=name, near=near)
     return columns[name]
+
+
+def _near(name: str, columns: Mapping[str, Column]) -> list[str]:
+    """Return the names that were perhaps meant; the catalogue shows them to every consumer."""
+    folded = {known.casefold(): known for known in columns}
+    return [folded[match] for match in difflib.get_close_matches(name.casefold(), folded)]
 
 
 def readable(name: str, columns: Mapping[str, Column], use: str) -> Column:

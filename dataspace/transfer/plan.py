@@ -149,7 +149,10 @@ def _measure(what: Aggregate, named: Mapping[str, Column]) -> Measure:
             raise Malformed(f"column {column.name} is of type {column.type}: {what.function} wants numbers")
         if not column.aggregable:
             raise Refused(
-                f"column {column.name} is not open to SUM and AVG", column=column.name, use="measure"
+                f"column {column.name} is not open to SUM and AVG",
+                column=column.name,
+                method=column.method.value,
+                use="measure",
             )
     return Measure(what.function, column)
 

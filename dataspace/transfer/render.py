@@ -4,6 +4,7 @@ The same plan always gives the same request. A request for rows may hold the
 agreement's pseudonym key inside its SQL: it goes to the worker and nowhere else.
 """
 
+import hmac
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,9 +35,21 @@ def rows_request(plan: Plan, key: bytes, limit: int, media_type: str) -> dict[st
         "select": [_leaving(column, key, media_type) for column in shown],
         "columns": _named(plan.outputs),
         "where": plan.where,
+        "order": _order(shown, key),
         "limit": limit if plan.limit is None else min(limit, plan.limit),
         "media_type": media_type,
     }
+
+
+def _order(shown: Sequence[Column], key: bytes) -> str:
+    """Return what to sort rows by that hold pseudonyms, or nothing.
+
+    In the order of the table, two agreements' rows would stand side by side
+    and link their pseudonyms; the salt makes each agreement's order its own.
+    """
+    hidden = [column for column in shown if column.method is Method.PSEUDONYMIZE]
+    salt = int.from_bytes(hmac.digest(key, b"the order of rows", "sha256")[:8])
+    return f"hash({quoted(hidden[0].name)}, {salt}::UBIGINT)" if hidden else ""
 
 
 def aggregate_request(plan: Plan, min_group: int) -> dict[str, Any]:

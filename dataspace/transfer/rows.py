@@ -24,7 +24,8 @@ def rows(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = [f"r{place}" for place in range(len(request["select"]))]
     selected = ", ".join(f"{sql} AS {name}" for sql, name in zip(request["select"], names, strict=True))
-    taken = f"SELECT {selected} FROM data {filtered(request['where'])} LIMIT {int(request['limit'])}"
+    order = f"ORDER BY {request['order']}" if request["order"] else ""
+    taken = f"SELECT {selected} FROM data {filtered(request['where'])} {order} LIMIT {int(request['limit'])}"
     if request["media_type"] == ARROW:
         body, count = _arrow(table, taken, request["columns"])
     else:

@@ -33,7 +33,8 @@ from dataspace.transfer.predicate import (
     within,
 )
 from dataspace.transfer.statement import Aggregate, Field, Function, Order, Query
-from dataspace.transfer.tokens import DUCKDB, TAKEN, refuse, tokens
+from dataspace.transfer.tokens import DUCKDB, tokens
+from dataspace.transfer.wording import TAKEN, instead, near, part, refuse, told
 
 _LENGTH_LIMIT: Final = 8192  # bytes of UTF-8
 _NAME_LIMIT: Final = 200
@@ -67,8 +68,7 @@ def parse(text: str) -> Query:
         (tree,) = DUCKDB.parser().parse(tokens(text), text)
         return _query(tree)
     except (SqlglotError, RecursionError, ValueError) as error:
-        # Without its text, which may be of any length.
-        raise Malformed(f"not a query: want {TAKEN}") from error
+        raise Malformed(f"not a query{near(error)}: want {TAKEN}") from error
 
 
 def _query(tree: ast.Expr | None) -> Query:
@@ -81,7 +81,9 @@ def _query(tree: ast.Expr | None) -> Query:
     if everything:
         _only(tree.expressions[0])
         if len(tree.expressions) > 1:
-            refuse("* stands alone")
+            refuse("* beside columns: it stands alone")
+    elif not outputs:
+        refuse("no column after SELECT")
     where, group, order = tree.args.get("where"), tree.args.get("group"), tree.args.get("order")
     return Query(
         outputs=tuple(_output(node) for node in outputs),
@@ -168,11 +170,11 @@ def _test(node: ast.Expr) -> Predicate:
 def _comparison(node: ast.Expr) -> Predicate:
     operator = _OPERATORS.get(type(node))
     if operator is None:
-        refuse(f"{_kind(node)} is no condition of a column with a literal")
+        refuse(f"{told(node)} is no condition: compare a column with a literal")
     _only(node, "this", "expression")
-    if isinstance(node.this, ast.Column):
-        return Compare(_column(node.this), operator, _literal(node.expression))
-    return Compare(_column(node.expression), FLIPPED.get(operator, operator), _literal(node.this))
+    if isinstance(node.expression, ast.Column) and not isinstance(node.this, ast.Column):
+        return Compare(_column(node.expression), FLIPPED.get(operator, operator), _literal(node.this))
+    return Compare(_column(node.this), operator, _literal(node.expression))
 
 
 def _operands(node: ast.Expr) -> Iterator[ast.Expr]:
@@ -197,7 +199,7 @@ def _literal(node: ast.Expr) -> Literal:
         positive = _literal(_inner(node))
         return positive if positive.text == "0" else Literal(f"-{positive.text}", number=True)
     if not isinstance(node, ast.Literal):
-        refuse(f"{_kind(node)} is no literal")
+        refuse(f"{told(node)} stands where a literal belongs: {instead(node)}")
     text: str = node.this
     if node.is_string:
         return Literal(text) if "\0" not in text else refuse("a literal holds NUL")
@@ -213,7 +215,7 @@ def _shortest(number: Decimal) -> str:
 
 def _column(node: ast.Expr) -> str:
     if not isinstance(node, ast.Column):
-        refuse(f"{_kind(node)} is no column")
+        refuse(f"{told(node)} stands where a column belongs: {instead(node, column=True)}")
     _only(node, "this", "table")
     table = node.args.get("table")
     if table is not None and _name(table).lower() != "data":
@@ -223,7 +225,7 @@ def _column(node: ast.Expr) -> str:
 
 def _name(node: ast.Expr) -> str:
     if not isinstance(node, ast.Identifier):
-        refuse(f"{_kind(node)} is no name")
+        refuse(f"{told(node)} is no name: names stand bare or in double quotes")
     _only(node, "this", "quoted")
     name: str = node.this
     if not 0 < len(name) <= _NAME_LIMIT or not name.isprintable():
@@ -250,8 +252,4 @@ def _only(node: ast.Expr, *parts: str) -> None:
         name for name, value in node.args.items() if name not in parts and value not in (None, False, [])
     ]
     if found:
-        refuse(f"{_kind(node)} with {found[0].rstrip('_')}")
-
-
-def _kind(node: object) -> str:
-    return type(node).__name__.upper()
+        refuse(part(node, found[0]))

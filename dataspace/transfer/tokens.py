@@ -6,15 +6,15 @@ left with these tokens, parentheses where none but ours stand, and their depth
 bounded.
 """
 
+from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from sqlglot import Dialect, Token, TokenType
 
-from dataspace.errors import Malformed
 from dataspace.transfer.statement import Function
+from dataspace.transfer.wording import FUNCTIONS, refuse, shown
 
 DUCKDB: Final = Dialect.get_or_raise("duckdb")
-TAKEN: Final = "SELECT columns, COUNT, SUM, AVG FROM data WHERE ... GROUP BY ... ORDER BY ... LIMIT ..."
 _DEPTH_LIMIT: Final = 16
 _WORDS: Final = {
     TokenType.SELECT, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY,
@@ -34,6 +34,27 @@ _NAMES: Final = {
     TokenType.COLUMN, TokenType.COMMENT, TokenType.MAP, TokenType.LIST, TokenType.DECIMAL, TokenType.UUID,
     TokenType.JSON, TokenType.OBJECT, TokenType.LEFT, TokenType.RIGHT, TokenType.NEXT, TokenType.UNIQUE,
     TokenType.OPERATOR, TokenType.SESSION, TokenType.KEEP, TokenType.CACHE, TokenType.CONSTRAINT,
+}  # fmt: skip
+_NO_ARITHMETIC: Final = "arithmetic is not taken, columns stand alone"
+_NO_PATTERN: Final = "patterns are not taken, compare with = or IN"
+_NO_EXPRESSION: Final = "expressions are not taken, columns stand alone"
+_ONE_QUERY: Final = "one query is taken at a time"
+# What to say of words and signs of SQL that are often tried; of others only that they are not taken.
+_INSTEAD: Final[Mapping[TokenType, str]] = {
+    TokenType.DISTINCT: "it is not taken, GROUP BY shows each value once",
+    TokenType.JOIN: "joins are not taken, a query asks one dataset",
+    TokenType.UNION: _ONE_QUERY, TokenType.INTERSECT: _ONE_QUERY, TokenType.EXCEPT: _ONE_QUERY,
+    TokenType.WITH: _ONE_QUERY, TokenType.SEMICOLON: _ONE_QUERY,
+    TokenType.HAVING: "it is not taken, groups are not chosen by their numbers",
+    TokenType.OFFSET: "it is not taken, rows are cut by LIMIT alone",
+    TokenType.OVER: "windows are not taken", TokenType.FILTER: "it is not taken, use WHERE",
+    TokenType.LIKE: _NO_PATTERN, TokenType.ILIKE: _NO_PATTERN, TokenType.SIMILAR_TO: _NO_PATTERN,
+    TokenType.GLOB: _NO_PATTERN, TokenType.TILDE: _NO_PATTERN,
+    TokenType.PLUS: _NO_ARITHMETIC, TokenType.SLASH: _NO_ARITHMETIC, TokenType.MOD: _NO_ARITHMETIC,
+    TokenType.DIV: _NO_ARITHMETIC,
+    TokenType.DPIPE: _NO_EXPRESSION, TokenType.CASE: _NO_EXPRESSION, TokenType.DCOLON: _NO_EXPRESSION,
+    TokenType.PLACEHOLDER: "parameters are not taken, write the literal out",
+    TokenType.PARAMETER: "parameters are not taken, write the literal out",
 }  # fmt: skip
 _BEFORE_PAREN: Final = {
     TokenType.IN,
@@ -60,11 +81,11 @@ def tokens(text: str) -> list[Token]:
         if max(depth, signs) > _DEPTH_LIMIT:
             refuse(f"nested deeper than {_DEPTH_LIMIT}")
         if kind is TokenType.L_PAREN and not _may_open(found[place - 1]):
-            refuse("a function or a list in a place where none is")
+            _refuse_list(found[place - 1])
         if kind in _NAMES:
             found[place] = Token(TokenType.IDENTIFIER, token.text)
         elif kind not in _WORDS:
-            refuse(f"{kind.name}; a column of such a name stands in double quotes")
+            refuse(f"{shown(token.text)}: {_INSTEAD.get(kind) or _unknown(token)}")
     return found
 
 
@@ -74,6 +95,12 @@ def _may_open(before: Token) -> bool:
     return function or before.token_type in _BEFORE_PAREN
 
 
-def refuse(what: str) -> NoReturn:
-    """Raise Malformed: `what` is not of the language."""
-    raise Malformed(f"not taken in a query: {what}; want {TAKEN}")
+def _refuse_list(before: Token) -> NoReturn:
+    if before.token_type in {TokenType.VAR, TokenType.IDENTIFIER}:
+        refuse(f"{shown(before.text + '(')}: {FUNCTIONS}")
+    refuse(f"'(' after {shown(before.text)}: no list and no query stands there")
+
+
+def _unknown(token: Token) -> str:
+    word = token.text.isidentifier()
+    return "it is not taken; a column of such a name stands in double quotes" if word else "it is not taken"

@@ -146,3 +146,19 @@ def test_whether_a_condition_leaves_out_one_or_nobody_looks_the_same_and_costs(s
     assert len(texts) == 1
     assert space.service.answers.usage(consumer, agreement.id)["units"]["spent"] == 2
     space.audit()
+
+
+def test_pseudonyms_of_two_agreements_do_not_link_by_the_order_of_rows(space: Simulator) -> None:
+    consumer, first = _agreed(space, 400)
+    second = space.agreed(consumer, first.offer)
+    answers = [
+        json.loads(space.query(consumer, one.id, "SELECT number, income FROM data", Form.ROWS).content)[
+            "rows"
+        ]
+        for one in (first, second)
+    ]
+    assert sorted(row[1] for row in answers[0]) == sorted(row[1] for row in answers[1])
+    same_place = sum(a[1] == b[1] for a, b in zip(*answers, strict=True))
+    assert same_place < 20
+    assert not {row[0] for row in answers[0]} & {row[0] for row in answers[1]}
+    space.audit()

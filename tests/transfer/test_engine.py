@@ -104,12 +104,12 @@ def table(result: Result) -> list[list[Any]]:
 
 
 def test_rows_leave_desensitized(engine: Engine, people: Payload) -> None:
-    result = rows(engine, people, "SELECT * FROM data WHERE visits = 1 LIMIT 1")
+    result = rows(engine, people, "SELECT * FROM data WHERE visits = 1")
     answer = json.loads(result.content)
     assert answer["columns"][:2] == [{"name": "id", "type": "text"}, {"name": "name", "type": "text"}]
-    pseudonym, *rest = answer["rows"][0]
-    assert (len(pseudonym), rest) == (32, ["王****", "北京", "[20, 30)", "1951", None, 1])
-    assert result.facts == {"rows": 1, "smallest_group": 0, "complement": 0}
+    assert all(len(row[0]) == 32 for row in answer["rows"])
+    assert ["王****", "北京", "[20, 30)", "1951", None, 1] in [row[1:] for row in answer["rows"]]
+    assert result.facts == {"rows": len(answer["rows"]), "smallest_group": 0, "complement": 0}
 
 
 def test_a_suppressed_column_asked_for_is_null(engine: Engine, people: Payload) -> None:
