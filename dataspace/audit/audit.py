@@ -27,7 +27,7 @@ from dataspace.audit.report import KEPT, Notebook, Report, Stage
 from dataspace.audit.source import LARGEST_LOG, AtRest, Records, Source
 from dataspace.audit.state import compare_state
 from dataspace.audit.tree import Tree
-from dataspace.errors import Malformed, NotFound, TooLarge, Unavailable, VerificationError
+from dataspace.errors import Malformed, NotFound, TooLarge, Unauthenticated, Unavailable, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
 from dataspace.proof.tiles import WIDTH, split_entries, width_at
@@ -89,6 +89,7 @@ class _Run:
         self._records = RecordCheck(self._notebook, now)
         self._history = History(self._notebook, verifier.name, str(verifier), self._records)
         self._shows_records = True
+        self._denied: str | None = None
 
     def steps(self) -> None:
         """Run the steps, as far as they have something to stand on."""
@@ -107,6 +108,7 @@ class _Run:
 
     def report(self, target: str, interrupted: str | None) -> Report:
         """Return the report of what was done."""
+        interrupted = interrupted or self._denied
         if interrupted:
             for stage in Stage:
                 if stage not in self._notebook.details:
@@ -173,8 +175,10 @@ class _Run:
         start = number * WIDTH
         try:
             records: Records = self._source.records(start, start + width)
-        except NotFound as reason:
+        except (NotFound, Unauthenticated) as reason:
             self._shows_records = False
+            # Who brings a token means to see records: without them the audit is not what was asked for.
+            self._denied = str(reason) if isinstance(reason, Unauthenticated) else None
             for stage in (Stage.RECORDS, Stage.FORM, Stage.MEANING, Stage.STATE):
                 self._notebook.skip(stage, str(reason))
             return

@@ -1,24 +1,28 @@
 """What `dataspace verify` and `dataspace audit` do: read, check, print, and say by an exit code how it went.
 
-0 the evidence is right, 1 it is wrong, 2 it could not be checked.
+0 the evidence is right, as far as the verdict says, 1 it is wrong, 2 it could
+not be checked, or what was asked for besides could not be done.
 """
 
 import json as jsonlib
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dataspace.audit.report import MARKS, Report, as_json, as_text, printable
 from dataspace.errors import DataSpaceError, Malformed, TooLarge, Unavailable, VerificationError
 from dataspace.proof import note, receipt
+from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
 from dataspace.proof.verify import AnchorChecker, verify_receipt
 from dataspace.proof.verify import Report as ReceiptReport
 
+ANCHOR_FORM: Final = "evm:http://HOST:PORT#0xCONTRACT?chain=N&code=SHA256&sender=0xADDRESS"
 SKEW: Final = timedelta(minutes=5)  # how far the clock of the log may be ahead of the auditor's
 
 
@@ -57,12 +61,22 @@ def audit_command(
     """
     try:
         report = _audit(target, _key(vkey), since, token, anchor)
-        if save_checkpoint is not None and report.ok and report.checkpoint is not None:
-            _replace(save_checkpoint, report.checkpoint)
     except DataSpaceError as error:
         return _unchecked(target, error, json=json)
     _print(as_json(report) if json else as_text(report))
+    if save_checkpoint is not None and report.ok and report.checkpoint is not None:
+        return _save(save_checkpoint, report.checkpoint)
     return report.exit_code
+
+
+def _save(path: Path, checkpoint: str) -> int:
+    """Write the checkpoint after the report, so that an audit's findings are never lost to a full disk."""
+    try:
+        _replace(path, checkpoint)
+    except DataSpaceError as error:
+        print(printable(f"the checkpoint was not saved: {error}"), file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
 
 
 def _audit(
@@ -72,7 +86,7 @@ def _audit(
     from dataspace.audit.audit import audit  # noqa: PLC0415
     from dataspace.audit.sources import open_source  # noqa: PLC0415
 
-    remembered = None if since is None else _text(since)
+    remembered = None if since is None else _remembered(since, verifier)
     checkers = {} if anchor is None else _checkers(anchor, verifier)
     source, now = open_source(target, token), datetime.now(UTC) + SKEW
     return audit(source, str(verifier), since=remembered, checkers=checkers, now=now, target=target)
@@ -81,7 +95,20 @@ def _audit(
 def _checkers(anchor: str, verifier: Verifier) -> dict[str, AnchorChecker]:
     from dataspace.ledger.anchors import open_anchor  # noqa: PLC0415 - a receipt needs no anchor
 
+    _check_pins(anchor)
     return {urlsplit(anchor).scheme: open_anchor(anchor, verifier.name)}
+
+
+def _check_pins(anchor: str) -> None:
+    """Check that the URL of a chain pins all that an auditor must not take from the evidence."""
+    chain, _, pins = anchor.partition("#")
+    if not chain.startswith("evm:") or chain == "evm:local":
+        return
+    contract, _, query = pins.partition("?")
+    given = {"0xCONTRACT": contract, **parse_qs(query)}
+    missing = [name for name in ("0xCONTRACT", "chain", "code", "sender") if not given.get(name)]
+    if missing:
+        raise Malformed(f"the anchor's URL lacks {', '.join(missing)}: want {ANCHOR_FORM}")
 
 
 def receipt_as_text(path: Path, report: ReceiptReport) -> str:
@@ -91,10 +118,20 @@ def receipt_as_text(path: Path, report: ReceiptReport) -> str:
     lines += [
         f"{MARKS[step.outcome]} {step.number} {step.name:{width}}  {step.detail}" for step in report.steps
     ]
-    if report.not_checked:
-        lines += ["", "not checked", *(f"  {step.name}: {step.detail}" for step in report.not_checked)]
-    lines += ["", _VERDICTS[report.exit_code]]
+    if report.ok and report.receipt is not None:
+        lines += ["", *_facts(report.receipt)]
+    lines += ["", _verdict(report)]
     return "\n".join(printable(line) for line in lines) + "\n"
+
+
+def _facts(proved: receipt.Receipt) -> Iterator[str]:
+    """Return what is proved: the entry's place, kind and time, and then each field of its record."""
+    fields = dict(proved.record.fields)
+    yield f"entry {proved.proof.index}: {fields.pop('kind', '-')} at {fields.pop('time', '-')}"
+    width = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        told = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False)
+        yield f"  {name:{width}}  {told}"
 
 
 def receipt_as_json(path: Path, report: ReceiptReport) -> dict[str, Any]:
@@ -111,11 +148,18 @@ def receipt_as_json(path: Path, report: ReceiptReport) -> dict[str, Any]:
 
 
 _WORDS: Final = {0: "right", 1: "wrong", 2: "not-checked"}
-_VERDICTS: Final = {
-    0: "RIGHT: the entry is in the log",
-    1: "WRONG: the receipt does not hold",
-    2: "NOT CHECKED: the receipt could not be checked",
-}
+
+
+def _verdict(report: ReceiptReport) -> str:
+    missing = report.not_checked
+    match report.exit_code:
+        case 0:
+            rest = f"; not checked: {', '.join(step.name for step in missing)}" if missing else ""
+            return f"RIGHT: the entry is in the log{rest}"
+        case 1:
+            return "WRONG: the receipt does not hold"
+        case _:
+            return f"NOT CHECKED: {missing[0].detail}"
 
 
 def _unchecked(target: str, error: DataSpaceError, *, json: bool) -> int:
@@ -136,6 +180,16 @@ def _key(vkey: str) -> Verifier:
         return Verifier.parse(text)
     except VerificationError as error:
         raise Malformed(str(error)) from error
+
+
+def _remembered(path: Path, verifier: Verifier) -> str:
+    """Return the note the auditor kept; a file that is none of this log is the auditor's mistake."""
+    note = _text(path)
+    try:
+        Checkpoint.open(note, verifier)
+    except VerificationError as error:
+        raise Malformed(f"{path} holds no checkpoint of this log under this key: {error}") from error
+    return note
 
 
 def _text(path: Path) -> str:

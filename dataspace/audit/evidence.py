@@ -39,6 +39,9 @@ ANCHORS: Final = "anchors.jsonl"
 POLICIES: Final = "policies"
 INPUTS: Final = "inputs.jsonl"
 README: Final = "README.md"
+ELSEWHERE: Final = (
+    "a space on PostgreSQL is audited by the service's URL, or exported with DATASPACE_DATABASE set"
+)
 
 _INDEX: Final = re.compile(rb'\{"index":(0|[1-9][0-9]{0,18}),')
 
@@ -61,7 +64,10 @@ class Evidence:
 
         """
         if not (self._folder / CHECKPOINT).is_file():
-            raise Unavailable(f"{self._folder} is no evidence folder: it holds no checkpoint")
+            raise Unavailable(
+                f"{self._folder} is no evidence folder and no copy of a home: "
+                f"it holds no {CHECKPOINT} and no dataspace.db; {ELSEWHERE}"
+            )
         self._lines, self._next = None, None
         return self
 

@@ -64,6 +64,25 @@ def export(home: Path | Database, target: Path, *, anchors: Path | None = None) 
         raise Unavailable(f"{target} cannot be written: {error.strerror}") from error
 
 
+def export_url(url: str, home: Path, target: Path) -> None:
+    """Write the evidence of the database at `url`, in use or not, into the new folder `target`.
+
+    `home` is the service's, for its anchor file; nothing of the two is locked or written.
+
+    Raises:
+        Malformed: the URL names no database of ours.
+        Unavailable: there is none, or it does not answer; or the folder cannot be written.
+
+    and what `export` raises.
+
+    """
+    database = Database(url, readonly=True)
+    try:
+        export(database, target, anchors=home / ANCHORS)
+    finally:
+        database.close()
+
+
 def _write(source: Home, target: Path) -> None:
     note = source.checkpoint()
     head = Checkpoint.parse(split(note)[0])

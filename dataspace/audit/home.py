@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
-from dataspace.audit.evidence import ANCHORS, read_anchors
+from dataspace.audit.evidence import ANCHORS, ELSEWHERE, read_anchors
 from dataspace.audit.source import NOTE_LIMIT, Records, ensure_size, parse_record
 from dataspace.database import Database
 from dataspace.errors import Unavailable, VerificationError
@@ -119,7 +119,7 @@ class Home:
     def _open(self) -> Database:
         path = (self._folder or Path()) / FILE
         if not path.is_file():
-            raise Unavailable(f"{self._folder} holds no {FILE}")
+            raise Unavailable(f"{self._folder} holds no {FILE}; {ELSEWHERE}")
         database = Database(f"sqlite:///{path}", readonly=True)
         self._stack.callback(database.close)
         return database

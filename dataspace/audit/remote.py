@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from dataspace.audit.source import NOTE_LIMIT, Records, ensure_size, record_from_json, tile_limit
-from dataspace.errors import Malformed, NotFound, Unavailable, VerificationError
+from dataspace.errors import Malformed, NotFound, Unauthenticated, Unavailable, VerificationError
 from dataspace.proof.canonical import parse
 from dataspace.proof.record import Record
 from dataspace.proof.tiles import WIDTH, Tile, join_entries, split_entries
@@ -15,6 +15,7 @@ from dataspace.proof.tiles import WIDTH, Tile, join_entries, split_entries
 _SECONDS: Final = 30.0
 _PAGE_LIMIT: Final = 1 << 26  # bytes of one page of records
 _OK: Final = 200
+_DENIED: Final = (401, 403)
 _NOT_FOUND: Final = 404
 
 
@@ -63,7 +64,8 @@ class Remote:
         """Return the records that an auditor may read.
 
         Raises:
-            NotFound: no token was given.
+            NotFound: no token was given, or one that is not an auditor's.
+            Unauthenticated: the service does not accept the token.
 
         """
         if self._token is None:
@@ -79,12 +81,12 @@ class Remote:
         return held
 
     def _ensure_auditor(self) -> None:
-        """Refuse to audit with another's token: what it cannot see would look like what is missing."""
+        """Ask for no records with another's token: what it cannot see would look like what is missing."""
         data = self._get("/api/me", _PAGE_LIMIT, token=self._token)
         me: Any = None if data is None else parse(data, limit=_PAGE_LIMIT)
         roles = me.get("roles") if isinstance(me, dict) else None
         if not isinstance(roles, list) or not {"auditor", "operator"} & {str(role) for role in roles}:
-            raise Unavailable("the token is not an auditor's: it does not see every record")
+            raise NotFound("the token is not an auditor's: a service shows every record to nobody else")
         self._sees_all = True
 
     def _page(self, start: int, count: int) -> list[tuple[int, Record | VerificationError]]:
@@ -103,6 +105,10 @@ class Remote:
             with self._client.stream("GET", self._url + path, headers=headers) as response:
                 if response.status_code == _NOT_FOUND:
                     return None
+                if token and response.status_code in _DENIED:
+                    raise Unauthenticated(
+                        "the service does not accept the token: it is wrong, old or revoked"
+                    )
                 if response.status_code != _OK:
                     raise Unavailable(
                         f"{path.partition('?')[0]}: the service answered {response.status_code}"

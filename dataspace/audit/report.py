@@ -45,6 +45,19 @@ NAMES: Final = {
     Stage.MEANING: "meaning of the entries",
     Stage.STATE: "state of the database",
 }
+BRIEF: Final = {
+    Stage.CHECKPOINT: "checkpoint",
+    Stage.ENTRIES: "entries",
+    Stage.TILES: "tiles",
+    Stage.ROOT: "root",
+    Stage.RECORDS: "records",
+    Stage.FORM: "kinds",
+    Stage.REMEMBERED: "remembered checkpoint",
+    Stage.ANCHORED: "anchored checkpoints",
+    Stage.ANCHORS: "anchors",
+    Stage.MEANING: "meaning",
+    Stage.STATE: "state",
+}
 NEEDED: Final = (Stage.CHECKPOINT, Stage.ENTRIES, Stage.TILES, Stage.ROOT)
 
 
@@ -101,8 +114,10 @@ class Report:
             return f"WRONG: {wrong} of {len(self.steps)} steps failed"
         if self.exit_code == 2:
             return f"NOT CHECKED: {self.interrupted or self.not_checked[0].detail}"
-        rest = f"; {len(self.not_checked)} steps were not checked" if self.not_checked else ""
-        return f"RIGHT: {self.size} entries{rest}"
+        if not self.not_checked:
+            return f"RIGHT: {self.size} entries"
+        missing = ", ".join(BRIEF[Stage(step.number)] for step in self.not_checked)
+        return f"RIGHT as far as checked: {self.size} entries; not checked: {missing}"
 
 
 @dataclass
@@ -146,18 +161,31 @@ MARKS: Final = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.NOT_CHECKE
 
 
 def as_text(report: Report) -> str:
-    """Return the report as plain text: a line for each step, findings, what was not checked, the verdict."""
-    lines = [f"audit of {report.target}", ""]
+    """Return the report as plain text: what was checked step by step, findings, what was not, the verdict."""
+    lines = [f"audit of {report.target}"]
     width = max(len(name) for name in NAMES.values())
-    lines += [
-        f"{MARKS[step.outcome]} {step.number:2} {step.name:{width}}  {step.detail}" for step in report.steps
-    ]
+    checked = [step for step in report.steps if step.outcome is not Outcome.NOT_CHECKED]
+    if checked:
+        lines += [""]
+    lines += [f"{MARKS[step.outcome]} {step.number:2} {step.name:{width}}  {step.detail}" for step in checked]
     if report.findings:
         lines += ["", "findings", *_shown(report.findings)]
     if report.not_checked:
-        lines += ["", "not checked", *(f"  {step.name}: {step.detail}" for step in report.not_checked)]
+        lines += ["", *_missing(report)]
     # What was read may be hostile: nothing of it may steer the reader's terminal.
     return "\n".join([printable(line) for line in [*lines, "", report.verdict]]) + "\n"
+
+
+def _missing(report: Report) -> Iterator[str]:
+    """Return the steps that were not checked, those of one reason together; the verdict's it tells itself."""
+    reasons: dict[str, list[str]] = {}
+    for step in report.not_checked:
+        reasons.setdefault(step.detail, []).append(f"{step.number} {BRIEF[Stage(step.number)]}")
+    told = report.verdict.removeprefix("NOT CHECKED: ")
+    for reason, steps in reasons.items():
+        yield f"{MARKS[Outcome.NOT_CHECKED]} not checked: {', '.join(steps)}"
+        if reason != told:
+            yield f"    {reason}"
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Source(AbstractContextManager[Any], Protocol):
 
         Raises:
             NotFound: this source shows no records; the message says why.
+            Unauthenticated: it would, but not for the token it was given.
 
         """
         ...

@@ -191,8 +191,10 @@ class Membership:
 
         self._space.database.commit(act)
 
-    def log_in(self, login: str, password: str) -> tuple[Caller, str]:
+    def log_in(self, login: str, password: str, address: str = "") -> tuple[Caller, str]:
         """Open a portal session under a fresh cookie, whatever cookie came with the request.
+
+        `address` is where the login comes from: each address waits for its own.
 
         Raises:
             Unauthenticated: the name or the password is wrong.
@@ -201,7 +203,7 @@ class Membership:
         """
         # Argon2 runs outside the writer, or a login storm would stop every other act.
         with self._space.database.reading() as session:
-            caller = caller_of_password(session, login, password)
+            caller = caller_of_password(session, login, password, address)
         cookie = self._space.database.commit(
             lambda session: open_session(session, caller, self._space.clock())
         )

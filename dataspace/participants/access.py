@@ -8,6 +8,8 @@ participant: who asks learns nothing but "no".
 import hashlib
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,12 +23,47 @@ from dataspace.participants.models import Credential, Participant, PortalSession
 
 SESSION_LIFETIME = timedelta(hours=8)
 
-# Argon2id with the library's defaults takes 64 MiB and 0.15 s: two at once keep a login storm bounded.
 _HASHER = PasswordHasher()
-_SLOTS = threading.BoundedSemaphore(2)
+_SLOTS = 2
 _SLOT_SECONDS = 3.0
 # An unknown name costs what a known one does; the password behind this hash is random and forgotten.
 _NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
+
+
+class _Hashing:
+    """Who may compute Argon2 now: it takes 64 MiB and 0.15 s, so two at once, and one for each address.
+
+    A storm of guesses from one address is bounded, and leaves the other slot to everybody else.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._busy: set[str] = set()
+
+    @contextmanager
+    def slot(self, address: str) -> Iterator[None]:
+        """Hold a slot while the context lasts.
+
+        Raises:
+            TooMany: none came free in three seconds.
+
+        """
+        with self._turn:
+            free = self._turn.wait_for(
+                lambda: len(self._busy) < _SLOTS and address not in self._busy, _SLOT_SECONDS
+            )
+            if not free:
+                raise TooMany("too many logins at once: try again in a few seconds", retry_after=5)
+            self._busy.add(address)
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._busy.discard(address)
+                self._turn.notify_all()
+
+
+_HASHING = _Hashing()
 
 
 @dataclass(frozen=True)
@@ -58,7 +95,7 @@ def hash_password(password: str) -> str:
         TooMany: every slot for hashing stayed taken for three seconds.
 
     """
-    with _Slot():
+    with _HASHING.slot(f"set {secrets.token_hex(4)}"):
         return _HASHER.hash(password)
 
 
@@ -94,8 +131,8 @@ def caller_of_cookie(session: Session, cookie: str, now: datetime) -> Caller:
     return _active(found[0] if found and alive else None, "the session has ended: log in again")
 
 
-def caller_of_password(session: Session, login: str, password: str) -> Caller:
-    """Return who logs in; takes as long for an unknown name as for a known one.
+def caller_of_password(session: Session, login: str, password: str, address: str) -> Caller:
+    """Return who logs in from `address`; takes as long for an unknown name as for a known one.
 
     Raises:
         Unauthenticated: the name is unknown, the password wrong, or the participant suspended.
@@ -104,7 +141,7 @@ def caller_of_password(session: Session, login: str, password: str) -> Caller:
     """
     participant = session.exec(select(Participant).where(Participant.login == login)).first()
     stored = participant.password_hash if participant else None
-    if not _verify(stored or _NOBODY, password) or stored is None:
+    if not _verify(stored or _NOBODY, password, address) or stored is None:
         raise Unauthenticated("the name or the password is wrong")
     return _active(participant, "the name or the password is wrong")
 
@@ -148,18 +185,9 @@ def _active(participant: Participant | None, refusal: str) -> Caller:
     return Caller(participant.id, participant.role_set)
 
 
-def _verify(stored: str, password: str) -> bool:
-    with _Slot():
+def _verify(stored: str, password: str, address: str) -> bool:
+    with _HASHING.slot(address):
         try:
             return _HASHER.verify(stored, password)
         except (Argon2Error, InvalidHashError):
             return False
-
-
-class _Slot:
-    def __enter__(self) -> None:
-        if not _SLOTS.acquire(timeout=_SLOT_SECONDS):
-            raise TooMany("too many logins at once: try again in a few seconds", retry_after=5)
-
-    def __exit__(self, *_: object) -> None:
-        _SLOTS.release()

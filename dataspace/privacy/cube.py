@@ -45,16 +45,25 @@ class Cube:
         `bound` is the least 2^n - 1 that no value of the measure passes,
         taken from the noised values, which the consumer may know anyway. A
         total is exact while the weights' absolute values, added up, times
-        `bound` stay below half of the plain modulus.
+        `bound` stay below half of the plain modulus. `noise` is the scale of
+        the Laplace noise in each value, in units of 10^-precision: half of the
+        values are less than 0.7 of it away from the exact ones, one in twenty
+        more than three of it. It follows from the specification alone.
         """
         measures = [
-            {"name": name, "precision": measure.precision, "bound": _bound(self.values[name])}
+            {
+                "name": name,
+                "precision": measure.precision,
+                "bound": _bound(self.values[name]),
+                "noise": self.spec.noise(measure),
+            }
             for name, measure in _named(self.spec).items()
         ]
         return {
             "cube": cube,
             "parameters": self.spec.parameters,
             "dimensions": list(self.spec.dimensions),
+            "max_rows": self.spec.max_rows,
             "measures": measures,
             "cells": [list(key) for key in self.keys],
         }
@@ -112,9 +121,7 @@ def build(cells: Cells, spec: CubeSpec, min_group: int) -> Cube:
     shown = suppress(keys, subjects, min_group, spec.max_rows)
     kept = [cell for cell, present in zip(order, shown, strict=True) if present]
     if not kept:
-        raise Unprocessable(
-            "no cell has enough subjects to be shown: choose coarser dimensions", epsilon=spec.epsilon
-        )
+        raise Unprocessable(_no_cell(spec), epsilon=spec.epsilon)
     if len(kept) > parameters.slots:
         message = f"more than {parameters.slots} cells: choose coarser dimensions"
         raise TooLarge(message, limit=parameters.slots, epsilon=spec.epsilon)
@@ -142,6 +149,15 @@ class Builder:
         spec = CubeSpec.from_json(request["spec"])
         cube = build(Cells.from_json(request["cells"]), spec, request["min_group"])
         return {"cube": cube.to_bytes(), "cells": len(cube.keys)}
+
+
+def _no_cell(spec: CubeSpec) -> str:
+    # Of an exact presence the noise decides nothing.
+    noise = ", a larger epsilon or a smaller max_rows" if spec.presence is Presence.NOISED else ""
+    return (
+        f"no cell has enough subjects to be shown: choose coarser dimensions{noise}; "
+        f"{spec.epsilon} millionths of epsilon are spent all the same"
+    )
 
 
 def _observe(subjects: Sequence[int], spec: CubeSpec, min_group: int) -> list[int]:

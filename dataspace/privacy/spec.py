@@ -122,6 +122,10 @@ class CubeSpec:
         """Return by how much one subject can change a measure over all cells together."""
         return self.max_rows * measure.peak
 
+    def noise(self, measure: Measure) -> int:
+        """Return the scale of a measure's Laplace noise in units of 10^-precision, rounded up."""
+        return -(-self.sensitivity(measure) * 1_000_000 // self.share)
+
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         return {

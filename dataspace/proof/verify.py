@@ -18,10 +18,11 @@ from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
 from dataspace.errors import Unavailable, VerificationError
+from dataspace.proof.canonical import parse
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.merkle import leaf_hash, verify_consistency, verify_inclusion
 from dataspace.proof.note import Verifier
-from dataspace.proof.receipt import LIMIT, AnchorEvidence, Receipt
+from dataspace.proof.receipt import FORMAT, LIMIT, AnchorEvidence, Receipt
 
 STEPS: Final = (
     "receipt",
@@ -172,7 +173,12 @@ class _Run:
     def read(self) -> str:
         if len(self._data) > LIMIT:
             raise _NotChecked(f"the receipt has more than {LIMIT} bytes and was not read")
-        self.receipt = Receipt.parse(self._data)
+        try:
+            self.receipt = Receipt.parse(self._data)
+        except VerificationError as error:
+            if _claims_format(self._data):
+                raise
+            raise _NotChecked(f"it is no receipt: {error}") from error
         return f"entry {self.receipt.proof.index}, {len(self.receipt.record.fields)} fields"
 
     def open(self) -> str:
@@ -218,6 +224,15 @@ class _Run:
         if self._checker is None:
             raise _NotChecked(f"no checker for anchors of kind {evidence.kind!r} was given")
         return self._checker.check(evidence, anchored)
+
+
+def _claims_format(data: bytes) -> bool:
+    """Tell whether bytes say that they are a receipt: a wrong file is its reader's mistake, no evidence."""
+    try:
+        value = parse(data, limit=LIMIT)
+    except VerificationError:
+        return False
+    return isinstance(value, dict) and value.get("format") == FORMAT
 
 
 def _given(value: T | None, number: int) -> T:

@@ -100,7 +100,7 @@ def log_in(request: AnyRequest, login: str, password: str) -> tuple[Caller, Cook
     if not _LOGINS.acquire(blocking=False):
         raise TooMany("too many logins at once: try again in a few seconds", retry_after=5)
     try:
-        caller, secret = service.membership.log_in(login, password)
+        caller, secret = service.membership.log_in(login, password, _address(request))
     finally:
         _LOGINS.release()
     # Whatever session the browser had before is over: nobody keeps a cookie across a login.
@@ -170,3 +170,8 @@ def _secure(service: Service) -> bool:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _address(request: AnyRequest) -> str:
+    """Return the peer's address: of the proxy, behind one; a header that names another is not believed."""
+    return request.client.host if request.client else ""

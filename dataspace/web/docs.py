@@ -21,6 +21,7 @@ from dataspace.settings import Settings
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.problems import PROBLEMS
+from dataspace.web.prose import Block, blocks
 from dataspace.wire import ARROW, ENVELOPE, JSON, PROBLEM
 
 _DESCRIPTION: Final = (
@@ -46,7 +47,7 @@ _PROBLEM_SCHEMA: Final = {
             "type": "http://127.0.0.1:8000/problems/policy-denied",
             "title": "The policy denied the act",
             "status": 403,
-            "detail": "the policy denies it: purpose-not-agreed",
+            "detail": "the policy denies it: purpose-not-agreed (asked statistics; agreed audit)",
             "code": "policy-denied",
             "reasons": [{"code": "purpose-not-agreed", "asked": "statistics", "agreed": "audit"}],
             "entry": 41,
@@ -122,7 +123,7 @@ class Operation:
     path: str
     tag: str
     summary: str
-    description: str
+    description: list[Block]
     parameters: list[dict[str, Any]]
     request: str
     answers: list[tuple[str, str, str]]
@@ -218,7 +219,7 @@ def _operation(method: str, path: str, told: dict[str, Any]) -> Operation:
         path=path,
         tag=(told.get("tags") or ["other"])[0],
         summary=told.get("summary", ""),
-        description=told.get("description", ""),
+        description=blocks(told.get("description", "")),
         parameters=told.get("parameters", []),
         request=sent,
         answers=answers,

@@ -4,6 +4,7 @@ A template gives each text twice, `t("中文", "English")`, and the reader's
 choice (a cookie, else Accept-Language) picks one. Everything is escaped.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +25,9 @@ LANGUAGE_COOKIE: Final = "language"
 _HERE = Path(__file__).parent
 _SHANGHAI = timezone(timedelta(hours=8))
 _LANGUAGES = ("zh", "en")
+# Only what `str` makes of a dict of parameters: a name of a column may hold braces.
+_PARAMETERS: Final = re.compile(r" \{((?:'[a-z]+': (?:\d+|'[a-z]+')(?:, )?)*)\}")
+_QUOTES: Final = re.compile("[',]")
 _WEEK = "public, max-age=604800"
 
 _ENVIRONMENT: Final = jinja2.Environment(
@@ -107,7 +111,9 @@ def _chooser(language: str) -> Callable[[str, str], str]:
     return choose
 
 
-def _time(moment: datetime) -> str:
+def _time(moment: datetime | str) -> str:
+    """Word a time, which entries hold as text."""
+    moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return moment.astimezone(_SHANGHAI).strftime("%Y-%m-%d %H:%M +08:00")
 
 
@@ -115,4 +121,9 @@ def _money(fen: int) -> str:
     return f"¥{fen // 100}.{fen % 100:02d}"
 
 
-_ENVIRONMENT.filters.update(time=_time, money=_money, count=lambda number: f"{number:,}")
+def _plain(text: str) -> str:
+    """Word the parameters of a method in an error's text, `{'width': 10}`, as they are written in forms."""
+    return _PARAMETERS.sub(lambda found: (" " + _QUOTES.sub("", found[1]).replace(": ", "=")).rstrip(), text)
+
+
+_ENVIRONMENT.filters.update(time=_time, money=_money, plain=_plain, count=lambda number: f"{number:,}")

@@ -33,6 +33,7 @@ from dataspace.errors import (
     Unsupported,
     VerificationError,
 )
+from dataspace.web.reasons import worded
 from dataspace.web.service import Service
 from dataspace.wire import PROBLEM
 
@@ -68,6 +69,8 @@ class ProblemType:
     status: int
     meaning: str
     advice: str
+    zh: str
+    advice_zh: str
 
 
 _ADVICE: Final = {
@@ -85,14 +88,53 @@ _ADVICE: Final = {
     503: "Nothing was done. Wait as many seconds as the header Retry-After says, then repeat the request.",
 }
 
+_ADVICE_ZH: Final = {
+    400: "请修改请求：说明中指出了哪里不对。",
+    401: "请在 Authorization: Bearer 头中给出有效的令牌，或重新登录门户。",
+    403: "重试没有用：须先改变角色、协议或策略。",
+    404: "请核对编号。属于其他参与方的，看起来与不存在的一样。",
+    405: "请使用 Allow 头列出的方法。",
+    409: "请重新读取当前状态，再决定是否仍要这样做。",
+    413: "请减少内容：说明中给出了上限。",
+    415: "请发送另一种文件或内容。",
+    422: "请修改所发送的内容：能够读懂，但不能照此接受。",
+    429: "请等待 Retry-After 头给出的秒数。",
+    500: "请把问题编号告诉运营方：日志中以该编号记有原因。",
+    503: "什么也没有做。请等待 Retry-After 头给出的秒数，然后重试。",
+}
+
+_MEANING_ZH: Final = {
+    "unauthenticated": "请求没有带凭据，或凭据已经失效。",
+    "refused": "调用方身份已知，但没有这项权利。",
+    "policy-denied": "策略拒绝了这次操作。",
+    "not-found": "没有这样的对象，或者它属于其他参与方：两者的回答相同。",
+    "conflict": "这次操作与当前状态相矛盾。",
+    "illegal-transition": "协议的状态表不允许这条消息。",
+    "malformed": "输入不符合格式。",
+    "too-large": "输入超过了大小上限。",
+    "unsupported-format": "这里不接受这一种类的输入。",
+    "unprocessable": "输入可以读懂，但不能接受。",
+    "too-costly": "工作达到时间或内存上限，已被停止。",
+    "too-many": "请求过于频繁或一次过多；稍后可能成功。",
+    "unavailable": "服务所需的某个部分没有应答；什么也没有做。",
+    "verification-failed": "证据不成立：散列、签名、证明或格式有误。",
+    "method-not-allowed": "这个资源不支持该方法。",
+    "internal": "发生了没有预料到的错误。",
+}
+
+
+def _type(code: str, status: int, meaning: str) -> ProblemType:
+    return ProblemType(code, status, meaning, _ADVICE[status], _MEANING_ZH[code], _ADVICE_ZH[status])
+
+
 _MORE: Final = (
-    ProblemType("method-not-allowed", 405, "The resource does not know this method.", _ADVICE[405]),
-    ProblemType("internal", 500, "Something failed that nobody foresaw.", _ADVICE[500]),
+    _type("method-not-allowed", 405, "The resource does not know this method."),
+    _type("internal", 500, "Something failed that nobody foresaw."),
 )
 
 PROBLEMS: Final[Mapping[str, ProblemType]] = {
     **{
-        error.code: ProblemType(error.code, status, (error.__doc__ or "").strip(), _ADVICE[status])
+        error.code: _type(error.code, status, (error.__doc__ or "").strip())
         for error, status in STATUS.items()
     },
     **{problem.code: problem for problem in _MORE},
@@ -142,6 +184,8 @@ def describe(error: Exception) -> Problem:
         return _framework(error)
     if isinstance(error, RecursionError):
         return Problem("malformed", 400, "the body is nested too deeply", {}, {})
+    if isinstance(error, UnicodeDecodeError):
+        return Problem("malformed", 400, "the body is not UTF-8", {}, {})
     return _unforeseen(error)
 
 
@@ -164,7 +208,7 @@ def _known(error: DataSpaceError) -> Problem:
         headers["Retry-After"] = str(error.facts.get("retry_after", _RETRY_SECONDS))
     if status == 500:
         _LOG.error("evidence of the service does not hold: %s", _one_line(str(error)))
-    return Problem(kind.code, status, str(error), error.facts, headers)
+    return Problem(kind.code, status, worded(str(error), error.facts), error.facts, headers)
 
 
 def _framework(error: HTTPException) -> Problem:
@@ -173,7 +217,7 @@ def _framework(error: HTTPException) -> Problem:
     allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     if isinstance(error, ValidationException):
         facts = {"errors": [_where(item) for item in error.extra or ()]}
-        return Problem(code, 400, "the request does not fit its description", facts, {})
+        return Problem(code, 400, worded("the request does not fit its description", facts), facts, {})
     details = {
         400: "the body or the query cannot be read",
         404: "there is no such resource",
@@ -185,7 +229,8 @@ def _framework(error: HTTPException) -> Problem:
 
 def _where(item: Any) -> dict[str, str]:
     found = item if isinstance(item, dict) else {}
-    return {name: str(found[name]) for name in ("source", "key", "message") if name in found}
+    told = {name: found[name] for name in ("source", "key", "message") if name in found}
+    return {name: str(getattr(value, "value", value)) for name, value in told.items()}
 
 
 def _unforeseen(error: Exception) -> Problem:

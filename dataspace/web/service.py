@@ -1,6 +1,6 @@
 """What the web stands on: the journeys of one running space, made by `app.py` and handed in whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dataspace.catalog.register import Registrar
 from dataspace.catalog.search import Catalogue
@@ -12,6 +12,7 @@ from dataspace.space import Space
 from dataspace.transfer.answer import Answers
 from dataspace.transfer.encrypted import EncryptedAnswers
 from dataspace.transfer.receipts import Receipts
+from dataspace.web.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,4 @@ class Service:
     encrypted: EncryptedAnswers
     receipts: Receipts
     anchors: Anchorage
+    limits: Limits = field(default_factory=Limits)

@@ -25,6 +25,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _ID_NAME = re.compile(r"(^|_)(id|ids|no|nr|num|number|code|key|uuid|serial)$|(编号|编码|代码|号|号码|流水)$")
 _LONG_TEXT = 40  # characters on average; answers to questions are longer than codes and words
 _MANY = 50  # values from which a share of distinct ones says something
+_FEW = 20  # values that are not all distinct by chance
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,12 @@ def _propose(column: Sampled, name: str, values: _Values, fields: Sequence[Field
     found = [proposal for field in fields if (proposal := _match(field, column, words, values)) is not None]
     # The more sensitive of two equally good explanations.
     best = max(found, key=lambda proposal: (proposal.confidence, proposal.column.level), default=None)
+    by_category = {field.category: field for field in fields}
+    if (best is None or _named_only(best, by_category)) and _identifies(column, values):
+        sentence = f"its name is an identifier's and its {values.seen:,} values are all distinct"
+        best = _unknown(by_category[UNKNOWN_IDENTIFIER], column, values, 60, sentence)
     if best is None:
-        best = _unexplained(column, values, {field.category: field for field in fields})
+        best = _unexplained(column, values, by_category)
     return replace(best, column=replace(best.column, name=name))
 
 
@@ -178,10 +183,29 @@ def _unexplained(column: Sampled, values: _Values, fields: Mapping[str, Field]) 
             )
     elif column.type is Type.INTEGER and values.seen >= _MANY and _counts_up(column.values):
         category, sentence = UNKNOWN_IDENTIFIER, "its values only count up, as row numbers do"
-    field = fields[category]
+    return _unknown(fields[category], column, values, 30, sentence)
+
+
+def _named_only(proposal: Proposal, fields: Mapping[str, Field]) -> bool:
+    """Tell whether a field that lets values leave was proposed, and nothing but the name speaks for it."""
+    field = fields[proposal.column.category]
+    tested = field.by_value and 100 * proposal.passed >= field.share * proposal.seen
+    return not tested and field.method in (Method.KEEP, Method.GENERALIZE)
+
+
+def _identifies(column: Sampled, values: _Values) -> bool:
+    """Tell whether a column names each row: `condition_occurrence_id` is no condition."""
+    if column.type not in (Type.TEXT, Type.INTEGER) or not looks_like_identifier(column.name):
+        return False
+    if values.seen < _FEW or len(values.distinct) < values.seen:
+        return False
+    return values.passing(Check.IDENTIFIER) == values.seen
+
+
+def _unknown(field: Field, column: Sampled, values: _Values, confidence: int, sentence: str) -> Proposal:
     return Proposal(
         column=ruled(field, column.name, Type.TEXT if field.text else column.type),
-        confidence=30,
+        confidence=confidence,
         evidence=sentence,
         named=False,
         check="",

@@ -116,6 +116,21 @@ def test_a_refusal_is_raised_with_its_reasons_and_its_entry(
     space.audit()
 
 
+def test_an_errors_text_says_what_was_asked_and_what_was_wanted(space: Simulator, url: str) -> None:
+    offer = space.registered(
+        space.provider(), people(507), subjects=["number"], purposes=("statistics",)
+    ).offer
+    with (
+        _speaking(space, url, space.consumer()) as consumer,
+        pytest.raises(PolicyDenied, match=r"purpose-not-offered \(asked policy-making; offered statistics\)"),
+    ):
+        consumer.negotiate(offer, "policy-making")
+    with _speaking(space, url, space.operator) as operator, pytest.raises(Malformed) as refused:
+        operator.admit("x", "some-seller", ["seller"])
+    assert str(refused.value).endswith("its description: roles[0]: invalid enum value 'seller'")
+    assert refused.value.facts["errors"][0]["key"] == "roles[0]"
+
+
 def test_an_offer_that_is_not_automatic_waits_for_its_provider(space: Simulator, url: str) -> None:
     provider, consumer = space.provider(), space.consumer()
     offer = space.registered(provider, people(503), subjects=["number"], automatic=False).offer

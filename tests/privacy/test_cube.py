@@ -148,3 +148,28 @@ def test_the_worker_builds_from_plain_values() -> None:
     built = Builder().build({"cells": data, "spec": SPEC, "min_group": 10})
     assert built["cells"] == 1
     assert Cube.from_bytes(built["cube"]).keys == (("x",),)
+
+
+def test_the_layout_tells_the_scale_of_the_noise_from_the_specification_alone() -> None:
+    chosen = spec(epsilon=1_000_000, max_rows=3, presence="noised")
+    layout = Cube(chosen, (("x",),), {"count": (500,), "sum(amount)": (1,)}).layout("cb-1")
+    # Three shares: two measures and the presence; three rows of a subject, each of 1 and of 100.
+    assert [measure["noise"] for measure in layout["measures"]] == [
+        -(-3 * 1_000_000 // 333_333),
+        -(-3 * chosen.measures[1].peak * 1_000_000 // 333_333),
+    ]
+    assert layout["max_rows"] == 3
+
+
+def test_noise_is_of_the_scale_the_layout_tells() -> None:
+    chosen = spec(epsilon=200_000)
+    cube = build(cells({f"{number}": 5000 for number in range(2000)}), chosen, 10)
+    mean = sum(abs(value - 5000) for value in cube.values["count"]) / 2000
+    assert 0.8 < mean / chosen.noise(chosen.measures[0]) < 1.2
+
+
+def test_a_cube_without_cells_says_what_to_change_and_what_it_cost() -> None:
+    with pytest.raises(Unprocessable, match="smaller max_rows; 3000000 millionths of epsilon are spent"):
+        build(cells({"x": 1}), spec(epsilon=3_000_000, presence="noised"), 10)
+    with pytest.raises(Unprocessable, match="coarser dimensions; 90000000 millionths"):
+        build(cells({"x": 1}), spec(), 10)

@@ -102,7 +102,20 @@ def test_le_05_growth_tells_a_rollback_from_a_fork() -> None:
 def test_le_20_a_receipt_over_the_limit_could_not_be_checked() -> None:
     report = verify_receipt(b"[" * (LIMIT + 1), VKEY)
     assert (report.exit_code, report.receipt) == (2, None)
-    assert verify_receipt(b"[" * LIMIT, VKEY).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[" * LIMIT, b"{}", b"\xff", b'"text"', b'{"format":"other@v1"}', RECEIPT[:-1]]
+)
+def test_bytes_that_are_no_receipt_could_not_be_checked(data: bytes) -> None:
+    report = verify_receipt(data, VKEY)
+    assert (report.exit_code, report.receipt) == (2, None)
+    assert "it is no receipt" in report.steps[0].detail
+
+
+def test_what_says_it_is_a_receipt_and_is_malformed_is_wrong() -> None:
+    report = verify_receipt(RECEIPT.replace(b'"salts":"', b'"salts":"!'), VKEY)
+    assert (report.exit_code, report.steps[0].outcome) == (1, Outcome.FAILED)
 
 
 @given(st.integers(0, len(RECEIPT) - 1), st.integers(0, 255))

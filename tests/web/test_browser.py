@@ -23,6 +23,18 @@ _ARGUMENTS = [
     "--disable-sync",
 ]
 
+# Whether a select is as wide as the text it shows: its own size without a width of ours is what it needs.
+_IS_WHOLE = """select => {
+  const shown = select.getBoundingClientRect().width;
+  const copy = document.createElement("select");
+  copy.add(new Option(select.selectedOptions[0].text));
+  copy.style.maxWidth = "none";
+  select.after(copy);
+  const needed = copy.getBoundingClientRect().width;
+  copy.remove();
+  return shown + 1 >= needed;
+}"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -104,8 +116,33 @@ def test_a_bad_row_is_shown_with_its_line(space: Simulator, page: Page, tmp_path
     _log_in(page, login_of(space, space.provider()))
     _choose(page, file, "Bad")
     expect(page.locator("#failure")).to_be_visible()
-    expect(page.locator("#failure")).to_contain_text("42")
+    expect(page.locator("#failure")).to_contain_text("line 42")
+    assert page.locator("#failure").inner_text().count("42") == 1
     expect(page.get_by_role("button", name="Upload and read")).to_be_enabled()
+
+
+def test_the_review_is_readable_on_every_screen_and_warns_without_a_subject(
+    space: Simulator, page: Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_bytes(people(403))
+    _log_in(page, login_of(space, space.provider()))
+    _choose(page, file, "People")
+    page.wait_for_url("**/portal/uploads/**")
+    subjects = page.locator("input.subject")
+    for box in subjects.all():
+        box.uncheck()
+    expect(page.locator("#no-subject")).to_be_visible()
+    subjects.first.check()
+    expect(page.locator("#no-subject")).to_be_hidden()
+    page.get_by_label("Level: district").select_option(label="General, level 3")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for select in page.locator("table.review select:not([name^=category])").all():
+            assert select.evaluate(_IS_WHOLE), width
+        heights = [row.bounding_box() for row in page.locator("table.review tbody tr").all()]
+        assert all(box and box["height"] < 160 for box in heights), (width, heights)
 
 
 def test_a_changed_receipt_is_told_apart_by_keyboard_alone(space: Simulator, page: Page) -> None:

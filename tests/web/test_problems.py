@@ -157,3 +157,9 @@ def test_reasons_and_entries_of_a_refusal_go_into_the_document() -> None:
     error = errors.PolicyDenied("no", reasons=[{"code": "purpose-not-agreed"}], entry=41)
     told = json.loads(json.dumps(describe(error).document("http://x")))
     assert (told["reasons"], told["entry"]) == ([{"code": "purpose-not-agreed"}], 41)
+
+
+def test_a_body_that_is_not_utf_8_is_malformed(space: Simulator, client: Client) -> None:
+    headers = {**bearer(space, space.operator), "content-type": "application/json"}
+    answer = client.post("/api/participants", content=b'{"name": "\xff"}', headers=headers)
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (400, "malformed")

@@ -1,5 +1,7 @@
 """Short words that the tests of the web share."""
 
+import re
+from html.parser import HTMLParser
 from typing import Any
 
 from dataspace.participants.access import Caller
@@ -29,3 +31,32 @@ def log_in(space: Simulator, client: Any, caller: Caller) -> str:
     answer = client.post("/login", data=form, headers=own(space))
     assert answer.status_code == 303, answer.text
     return str(client.cookies["dataspace"])
+
+
+class Elements(HTMLParser):
+    """What a browser would make of a page: its elements with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def form_of(text: str, action: str) -> dict[str, str]:
+    """Return what a browser would send for a form that nobody touched."""
+    inside = text[text.index(f'action="{action}"') :]
+    inside = inside[: inside.index("</form>")]
+    fields: dict[str, str] = {}
+    for attributes in Elements(inside).named("input"):
+        if attributes.get("type") != "checkbox" or "checked" in attributes:
+            fields[str(attributes["name"])] = attributes.get("value") or ""
+    for name, options in re.findall(r'<select name="([^"]+)"(.*?)</select>', inside, re.DOTALL):
+        chosen = re.search(r'<option value="([^"]*)" selected', options)
+        fields[name] = chosen[1] if chosen else ""
+    return fields

@@ -155,3 +155,26 @@ def test_the_highest_level_wins() -> None:
     assert grade(columns) == 4
     assert joined([3, 1]) == 3
     assert grade([]) == 1
+
+
+@pytest.mark.parametrize("name", ["condition_occurrence_id", "drug_exposure_id", "visit_no"])
+@pytest.mark.parametrize("kind", [Type.TEXT, Type.INTEGER])
+def test_an_identifier_of_rows_is_one_whatever_else_its_name_says(name: str, kind: Type) -> None:
+    found = propose(name, [str(7 * number % 100 + 1000) for number in range(100)], kind, "healthcare")
+    assert (found.column.category, found.column.method) == ("unknown_identifier", Method.PSEUDONYMIZE)
+    assert found.evidence == "its name is an identifier's and its 100 values are all distinct"
+
+
+def test_an_identifier_that_repeats_is_what_its_name_says() -> None:
+    found = propose("condition_concept_id", [str(number % 7) for number in range(100)], zone="healthcare")
+    assert (found.column.category, found.column.method) == ("diagnosis", Method.KEEP)
+
+
+def test_codes_that_their_values_prove_stay_codes() -> None:
+    found = propose("diagnosis_code", [f"E{number}.9" for number in range(10, 90)], zone="healthcare")
+    assert found.column.category == "diagnosis_code"
+
+
+def test_a_better_known_identifier_is_kept() -> None:
+    found = propose("patient_id", [f"P{number}" for number in range(100)], zone="healthcare")
+    assert found.column.category == "mrn"

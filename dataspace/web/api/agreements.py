@@ -14,6 +14,7 @@ from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.states import State
 from dataspace.participants.access import Caller
 from dataspace.transfer.conduct import Answer
+from dataspace.web.api.grammar import QUERY
 from dataspace.web.auth import AnyRequest
 from dataspace.web.schemas import (
     AgreementId,
@@ -93,7 +94,7 @@ class QueryBody(In):
     sql: Annotated[
         str,
         msgspec.Meta(
-            description="one SELECT over the table data",
+            description="one SELECT over the table data, as the operation describes it",
             examples=["SELECT district, COUNT(*), AVG(amount) FROM data GROUP BY district"],
             max_length=20_000,
         ),
@@ -190,7 +191,7 @@ class Agreements(Controller):
         """End an agreement in force, from either side: no query is answered under it any more."""
         return AgreementBody.of(service.negotiator.end(caller, agreement))
 
-    @post("/{agreement:str}/queries", sync_to_thread=True, status_code=200)
+    @post("/{agreement:str}/queries", sync_to_thread=True, status_code=200, description=QUERY)
     def query(
         self,
         request: AnyRequest,
@@ -199,16 +200,12 @@ class Agreements(Controller):
         caller: NamedDependency[Caller],
         service: NamedDependency[Service],
     ) -> Response[bytes]:
-        """Answer a query with desensitized rows or protected aggregates, as JSON or as an Arrow stream.
-
-        The header Accept chooses between `application/json` and
-        `application/vnd.apache.arrow.stream`. The headers of the answer name its
-        entry, its metered units and its price; Link leads to its receipt.
-        """
+        """Answer a query; `grammar` tells what is taken and what it costs."""
         media_type = request.accept.best_match([JSON, ARROW])
         if media_type is None:
             raise Unsupported(f"an answer is {JSON} or {ARROW}: the header Accept takes neither")
-        return _answered(service.answers.query(caller, agreement, data.sql, data.form, media_type))
+        with service.limits.queries.holding(caller.id):
+            return _answered(service.answers.query(caller, agreement, data.sql, data.form, media_type))
 
     @post("/{agreement:str}/cubes", sync_to_thread=True, status_code=200)
     def cube(
@@ -219,7 +216,8 @@ class Agreements(Controller):
         service: NamedDependency[Service],
     ) -> CubeBody:
         """Build a cube, or return the one that is there: suppressed and noised once, charged once."""
-        view = service.encrypted.cube(caller, agreement, data.spec())
+        with service.limits.queries.holding(caller.id):
+            view = service.encrypted.cube(caller, agreement, data.spec())
         return CubeBody(id=view.id, layout=dict(view.layout), entry=view.entry, epsilon=view.epsilon)
 
     @post(
@@ -236,7 +234,8 @@ class Agreements(Controller):
         service: NamedDependency[Service],
     ) -> Response[bytes]:
         """Answer a homomorphically encrypted query: its body is an envelope that `dataspace.client` makes."""
-        return _answered(service.encrypted.answer(caller, agreement, body))
+        with service.limits.queries.holding(caller.id):
+            return _answered(service.encrypted.answer(caller, agreement, body))
 
 
 def _told(found: Agreement) -> dict[str, Any]:

@@ -209,11 +209,12 @@ class Uploads(Controller):
         """
         limit = service.space.settings.upload_limit
         uploads = service.uploads
-        received = await receive(request, lambda _: uploads.stage(caller, zone), limit, filename)
         declared = {"delimiter": delimiter, "encoding": encoding}
-        found = await sync_to_thread(
-            uploads.read, caller, zone, received.filename, received.staging, declared
-        )
+        with service.limits.uploads.holding(caller.id):
+            received = await receive(request, lambda _: uploads.stage(caller, zone), limit, filename)
+            found = await sync_to_thread(
+                uploads.read, caller, zone, received.filename, received.staging, declared
+            )
         return UploadBody.of(found)
 
     @get("/{upload:str}", sync_to_thread=True)

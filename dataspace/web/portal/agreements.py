@@ -15,6 +15,7 @@ from dataspace.participants.access import Caller
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.portal.forms import Form, go_to
+from dataspace.web.portal.known import known
 from dataspace.web.service import Service
 
 _PAGE = "/portal/agreements"
@@ -40,7 +41,14 @@ def overview(
     agreements = [
         (found, service.answers.usage(caller, found.id)) for found in service.negotiator.agreements(caller)
     ]
-    return page(request, "agreements.html", negotiations=negotiations, agreements=agreements)
+    named = {found.dataset for found, *_ in negotiations} | {found.dataset for found, _ in agreements}
+    return page(
+        request,
+        "agreements.html",
+        negotiations=negotiations,
+        agreements=agreements,
+        known=known(service, caller, named),
+    )
 
 
 @post("/portal/negotiations", sync_to_thread=True)

@@ -1,4 +1,4 @@
-"""The catalogue, one dataset of it, and the reader's own entries of the ledger."""
+"""The catalogue, one dataset of it, and the entries of the ledger that the reader may see."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from dataspace.participants.access import Caller
+from dataspace.participants.models import Role
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.service import Service
@@ -39,10 +40,13 @@ def entries(
     service: NamedDependency[Service],
     before: Before = 2**62,
 ) -> Response[str]:
-    """Show the reader's own entries, newest first, with their receipts."""
+    """Show the entries that the reader may see, newest first, with their receipts."""
     with service.space.database.reading() as session:
         size = service.space.log.size(session)
     end = min(before, size)
     start = max(0, end - _PAGE)
     found = service.receipts.entries(caller, start, end - start)[::-1]
-    return page(request, "entries.html", entries=found, start=start, end=end, size=size)
+    everything = bool(caller.roles & {Role.AUDITOR, Role.OPERATOR})
+    return page(
+        request, "entries.html", entries=found, start=start, end=end, size=size, everything=everything
+    )

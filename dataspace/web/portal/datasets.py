@@ -4,13 +4,14 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, RawBody
+from litestar.params import FromPath, FromQuery, RawBody
 
 from dataspace.errors import NotFound, Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.portal.forms import Form, go_to
+from dataspace.web.portal.known import withdrawal
 from dataspace.web.service import Service
 
 
@@ -28,12 +29,23 @@ def one(
     dataset: FromPath[str],
     caller: NamedDependency[Caller],
     service: NamedDependency[Service],
+    known: FromQuery[int] = 0,
 ) -> Response[str]:
-    """Show one of the reader's datasets with its entry, its receipt and how to verify it."""
+    """Show one of the reader's datasets with its entry, its receipt and how to verify it.
+
+    `known` is the version that a file turned out to be which was to be registered again.
+    """
     listing = next((found for found in service.catalogue.mine(caller) if found.dataset == dataset), None)
     if listing is None:
         raise NotFound("there is no such dataset")
-    return page(request, "registered.html", listing=listing, pack=service.space.packs[listing.zone])
+    return page(
+        request,
+        "registered.html",
+        listing=listing,
+        pack=service.space.packs[listing.zone],
+        known=known if 0 < known <= listing.version else 0,
+        withdrawal=withdrawal(service, caller, listing),
+    )
 
 
 @post("/portal/datasets/{dataset:str}/withdraw", sync_to_thread=True)

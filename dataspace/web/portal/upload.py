@@ -18,7 +18,8 @@ from dataspace.participants.access import Caller, require
 from dataspace.participants.models import Role
 from dataspace.table import Column, Method
 from dataspace.web.auth import AnyRequest
-from dataspace.web.pages import page
+from dataspace.web.pages import language_of, page
+from dataspace.web.portal.evidence import evidence
 from dataspace.web.portal.forms import Form, go_to
 from dataspace.web.receive import receive
 from dataspace.web.service import Service
@@ -50,10 +51,13 @@ async def receive_file(
     def stage(fields: Mapping[str, str]) -> Staging:
         return uploads.stage(caller, fields.get("zone", ""))
 
-    received = await receive(request, stage, service.space.settings.upload_limit)
-    zone, title = received.fields.get("zone", ""), received.fields.get("title", "")
-    declared = {name: received.fields.get(name, "") for name in ("delimiter", "encoding")}
-    upload = await sync_to_thread(uploads.read, caller, zone, received.filename, received.staging, declared)
+    with service.limits.uploads.holding(caller.id):
+        received = await receive(request, stage, service.space.settings.upload_limit)
+        zone, title = received.fields.get("zone", ""), received.fields.get("title", "")
+        declared = {name: received.fields.get(name, "") for name in ("delimiter", "encoding")}
+        upload = await sync_to_thread(
+            uploads.read, caller, zone, received.filename, received.staging, declared
+        )
     onward = f"/portal/uploads/{upload.id}?title={quote(title)}"
     if dataset := received.fields.get("dataset", ""):
         onward += f"&dataset={quote(dataset)}"
@@ -71,7 +75,11 @@ def review(
 ) -> Response[str]:
     """Show what was found in a file, to be corrected and confirmed."""
     found = service.uploads.upload(caller, upload)
-    columns = list(zip(_columns(found), found.proposal["proposals"], strict=True))
+    chinese = language_of(request) == "zh"
+    columns = [
+        (column, evidence(why) if chinese else why["evidence"], why["confidence"])
+        for column, why in zip(_columns(found), found.proposal["proposals"], strict=True)
+    ]
     return page(
         request,
         "review.html",
@@ -89,7 +97,10 @@ def review(
 def confirm(
     upload: FromPath[str], body: RawBody, caller: NamedDependency[Caller], service: NamedDependency[Service]
 ) -> Response[Any]:
-    """Register the upload with the corrections of the form, and show its entry and its receipt."""
+    """Register the upload with the corrections of the form, and show its entry and its receipt.
+
+    A file that was registered before leads to that version, and the page says so.
+    """
     form = Form.read(body)
     found = service.uploads.upload(caller, upload)
     subjects = tuple(
@@ -107,7 +118,8 @@ def confirm(
             dataset=form.text("dataset"),
         ),
     )
-    return go_to(f"/portal/datasets/{registered.dataset}")
+    onward = f"/portal/datasets/{registered.dataset}"
+    return go_to(onward if registered.new else f"{onward}?known={registered.version}")
 
 
 @post("/portal/uploads/{upload:str}/discard", sync_to_thread=True)

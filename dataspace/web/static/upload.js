@@ -23,8 +23,8 @@ function fail(text) {
 function explain(request) {
   try {
     const problem = JSON.parse(request.responseText);
-    const rows = (problem.rows || []).map((row) => `${row.line}: ${row.reason}`);
-    return [problem.detail, ...rows].join("\n");
+    // The detail names the bad rows one after the other: each on a line of its own.
+    return problem.detail.replaceAll("; line ", "\nline ").replace(": line ", ":\nline ");
   } catch {
     return `${request.status} ${request.statusText}`;
   }
