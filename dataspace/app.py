@@ -192,6 +192,7 @@ def _service(space: Space, stack: ExitStack) -> Service:
     anchors = _begin(space)
     uploads = Uploads(space, intake)
     uploads.sweep()
+    answers.sweep()
     return Service(
         space=space,
         anchors=anchors,

@@ -131,10 +131,19 @@ def audit(
 
 @app.command()
 def export(home: Path, target: Path) -> None:
-    """Write a copy of a home's evidence as a self-contained folder that `audit` checks offline."""
-    from dataspace.audit.export import export as write
+    """Write a home's evidence as a self-contained folder that `audit` checks offline; stop the service first.
 
-    write(home, target)
+    Of a space on PostgreSQL the database of DATASPACE_DATABASE is read, and may be in use.
+    """
+    from dataspace.audit.export import export as write
+    from dataspace.audit.export import export_url
+    from dataspace.settings import Settings
+
+    url = Settings.from_environment().database
+    if url.startswith("postgresql"):
+        export_url(url, home, target)
+    else:
+        write(home, target)
     print(f"evidence written to {target}")
 
 

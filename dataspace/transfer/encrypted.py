@@ -73,6 +73,10 @@ class EncryptedAnswers:
             self._settled(case, ask, query, context),
         )
 
+    def sweep(self) -> int:
+        """Remove what a crash left of cubes; return how many files."""
+        return self._cubes.sweep()
+
     def forget(self, dataset: str) -> None:
         """Let no worker and no file keep a cube of a withdrawn dataset."""
         for cube in self._cubes.forget(dataset):

@@ -112,7 +112,8 @@ def cube_columns(spec: CubeSpec, columns: Sequence[Column]) -> tuple[list[Column
         if column.type not in {Type.INTEGER, Type.DECIMAL}:
             raise Malformed(f"column {column.name} is of type {column.type}: a sum wants numbers")
         if not column.aggregable:
-            raise Refused(f"column {column.name} is not open to sums", column=column.name, use="measure")
+            facts = {"column": column.name, "method": column.method.value, "use": "measure"}
+            raise Refused(f"column {column.name} is not open to sums", **facts)
     return dimensions, summed
 
 

@@ -207,9 +207,12 @@ def test_cr_02_files_that_a_crash_left_are_gone_after_the_next_start(tmp_path: P
     kept = {path.name for path in (home / "payloads").iterdir()}
     (home / "payloads" / "up-0000000000000000.sealed").write_bytes(b"orphan")
     (home / "staging" / "0000.staged").write_bytes(b"orphan")
+    (home / "cubes").mkdir()
+    (home / "cubes" / "cb-0000000000000000.sealed").write_bytes(b"orphan")
     with open_service(space.settings) as service:
         assert {path.name for path in (home / "payloads").iterdir()} == kept
         assert not list((home / "staging").iterdir())
+        assert not list((home / "cubes").iterdir())
         assert service.catalogue.listing(registered.dataset).rows == 40
         assert f"{waiting}.sealed" in kept
 

@@ -1,5 +1,6 @@
 import json
 from base64 import b64decode
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -87,6 +88,8 @@ def test_a_changed_note_never_opens_as_another_text(at: int, character: str) -> 
 
 @given(st.text() | st.text().map(lambda text: f"{text}\n\n— {text} {text}\n"))
 def test_noise_is_refused_with_one_error(text: str) -> None:
-    for read in (split, lambda text: open_note(text, [VERIFIER]), Verifier.parse):
+    for read in (lambda text: open_note(text, [VERIFIER]), Verifier.parse):
         with pytest.raises(VerificationError):
             read(text)
+    with suppress(VerificationError):  # it may have the form of a note, and nothing else is checked there
+        split(text)

@@ -114,7 +114,8 @@ class CubeBody(Out):
                 {
                     "cube": "cb-1029384756abcdef",
                     "dimensions": ["district"],
-                    "measures": [{"name": "count", "bound": 511, "precision": 0}],
+                    "measures": [{"name": "count", "bound": 511, "precision": 0, "noise": 2}],
+                    "max_rows": 1,
                     "cells": [["东城区"], ["西城区"]],
                 }
             ],
