@@ -291,8 +291,8 @@ def test_qy_02_a_worker_reads_no_file_whatever_the_sql(engine: Engine, people: P
     [
         "SET threads = 2",
         "RESET lock_configuration",
-        "COPY data TO '/tmp/x'",
-        "ATTACH '/tmp/x.db'",
+        "COPY data TO '/srv/x'",
+        "ATTACH '/srv/x.db'",
         "LOAD httpfs",
         "INSTALL httpfs",
     ],

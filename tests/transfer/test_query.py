@@ -106,8 +106,8 @@ _ESCAPES = [
     "SELECT * FROM glob('/*')",
     "SELECT * FROM range(10)",
     "SELECT * FROM query('SELECT 1')",
-    "COPY data TO '/tmp/x'",
-    "ATTACH '/tmp/x.db'",
+    "COPY data TO '/srv/x'",
+    "ATTACH '/srv/x.db'",
     "INSTALL httpfs",
     "LOAD httpfs",
     "PRAGMA database_list",
@@ -115,7 +115,7 @@ _ESCAPES = [
     "CALL pragma_version()",
     "SELECT current_setting('threads') FROM data",
     "SELECT getenv('HOME') FROM data",
-    "SELECT city INTO OUTFILE '/tmp/x' FROM data",
+    "SELECT city INTO OUTFILE '/srv/x' FROM data",
 ]
 
 
