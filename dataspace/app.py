@@ -2,8 +2,9 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -78,8 +79,12 @@ def log_key(settings: Settings) -> str:
 
 
 @contextmanager
-def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Service]:
+def open_service(
+    settings: Settings, clock: Callable[[], datetime] = utc_now, *, warm: bool = False
+) -> Iterator[Service]:
     """Open a space for serving; its workers and its database are closed with the context.
+
+    `warm` starts every worker process at once, in the background, and not at its first call.
 
     Raises:
         Unavailable: the database is of another schema, or the log is behind its anchor and may not grow.
@@ -88,7 +93,7 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) ->
     """
     with ExitStack() as stack:
         space = stack.enter_context(_space(settings, _packs(settings), open_keys(settings.keys), clock))
-        yield _service(space, stack)
+        yield _service(space, stack, warm=warm)
 
 
 def jobs(service: Service) -> Worker:
@@ -142,12 +147,12 @@ def _ensure_same_log(space: Space) -> None:
         Checkpoint.open(note, verifier)
     except VerificationError as error:
         raise Unavailable(
-            f"the log in the database is {note.partition(chr(10))[0]!r} under another key or origin than "
+            f"the log in the database is {note.splitlines()[0]!r} under another key or origin than "
             f"{verifier}: restore the keys, and leave DATASPACE_ORIGIN as it was when the space was made"
         ) from error
 
 
-def _service(space: Space, stack: ExitStack) -> Service:
+def _service(space: Space, stack: ExitStack, *, warm: bool) -> Service:
     settings = space.settings
     intake = _pool(
         stack,
@@ -182,6 +187,8 @@ def _service(space: Space, stack: ExitStack) -> Service:
             "dataspace.privacy.cube:Builder", workers=1, memory=_ENCRYPTED_MEMORY, deadline=_ENCRYPTED_SECONDS
         ),
     )
+    if warm:
+        threading.Thread(target=_warm, args=((queries, intake, encrypted, builder),), daemon=True).start()
     engine = Engine(queries)
     answers = EncryptedAnswers(space, engine, builder, encrypted)
 
@@ -205,6 +212,14 @@ def _service(space: Space, stack: ExitStack) -> Service:
         encrypted=answers,
         receipts=Receipts(space, anchors),
     )
+
+
+def _warm(pools: Sequence[Pool]) -> None:
+    with suppress(
+        Unavailable
+    ):  # the service may be closing; and a pool that cannot start says so when called
+        for pool in pools:
+            pool.warm()
 
 
 def _pool(stack: ExitStack, pool: Pool) -> Pool:

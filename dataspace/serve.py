@@ -34,7 +34,7 @@ def run(settings: Settings, host: str, port: int) -> None:
         listening = stack.enter_context(_listening(host, port))
         _ensure_alone(settings)
         settings = stack.enter_context(kept_chain(settings))
-        service = stack.enter_context(open_service(settings))
+        service = stack.enter_context(open_service(settings, warm=True))
         if settings.worker == "inline":
             worker = jobs(service)
             worker.start()
