@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -29,7 +30,7 @@ def run(settings: Settings, host: str, port: int) -> None:
         Unavailable: the database is of another schema.
 
     """
-    _end_orderly()
+    ended = _end_orderly()
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(host, port))
         _ensure_alone(settings)
@@ -47,7 +48,8 @@ def run(settings: Settings, host: str, port: int) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        if not ended.is_set():
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def run_jobs(settings: Settings) -> None:
@@ -64,13 +66,19 @@ def run_jobs(settings: Settings) -> None:
             worker.stop()
 
 
-def _end_orderly() -> None:
-    """Make SIGTERM unwind what is open; uvicorn sends itself the signal again after it has shut down."""
+def _end_orderly() -> threading.Event:
+    """Make SIGTERM unwind what is open; uvicorn sends itself the signal again after it has shut down.
+
+    The event is set too: while modules are being imported an exception may be lost.
+    """
+    ended = threading.Event()
 
     def end(*_: Any) -> None:
+        ended.set()
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, end)
+    return ended
 
 
 def _listening(host: str, port: int) -> socket.socket:
