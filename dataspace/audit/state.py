@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from sqlalchemy import JSON, cast, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, SQLModel, col, func, or_, select
 
@@ -195,6 +196,18 @@ class _Comparison:
     def inputs(self) -> None:
         for row in self._stream(PolicyInput):
             self._digest("policy_input", row.digest, row.content.encode())
+        for index, digest in self.session.exec(self._unkept()):
+            self._wrong("policy_input", digest, f"entry {index} names it, and there is no such row")
+
+    def _unkept(self) -> Any:
+        """Return the query for entries whose decision's input is not kept: nobody can decide those again."""
+        # As text SQLite reads JSON itself; PostgreSQL wants to be told.
+        text = col(LedgerRecord.record)
+        sqlite = self.session.get_bind().dialect.name == "sqlite"
+        record = type_coerce(text, JSON) if sqlite else cast(text, JSON)
+        named = record["input"].as_string()
+        kept = select(PolicyInput.digest).where(col(PolicyInput.digest) == named).exists()
+        return select(col(LedgerRecord.index), named).where(named.is_not(None), ~kept).limit(_PAGE)
 
     def _nodes(self, size: int) -> None:
         per_level = select(LedgerNode.level, func.max(col(LedgerNode.index))).group_by(col(LedgerNode.level))

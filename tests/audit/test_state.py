@@ -39,6 +39,7 @@ CHANGES = {
     "INSERT INTO participant SELECT 'pt-9', name, 'l', NULL, roles, status, created FROM participant LIMIT 1": "participant pt-9: no entry explains this row",
     "UPDATE policy_bundle SET content = x'00'": "its content has another SHA-256 than its digest",
     "DELETE FROM policy_bundle": "the entries imply it, and there is no such row",
+    "DELETE FROM policy_input": "names it, and there is no such row",
     "UPDATE policy_input SET content = '{}'": "its content has another SHA-256 than its digest",
     "INSERT INTO ledger_node VALUES (1, 7, x'00')": "ledger_node level 1 index 7: it lies outside",
     "DROP TABLE budget": "budget: its rows cannot be read",
