@@ -143,8 +143,9 @@ class Conductor:
         codes: Sequence[str] = (),
     ) -> PolicyDenied | Unavailable:
         reasons = list(codes) or [reason.code for reason in decided[0].reasons]
-        entry = self._record_refusal(case, ask, decided, reasons, reserved, spent)
-        if UNAVAILABLE in reasons:
+        silent = UNAVAILABLE in reasons
+        entry = self._record_refusal(case, ask, decided, reasons, reserved, _NOTHING if silent else spent)
+        if silent:
             return Unavailable("the policy engine does not answer, so nothing is allowed", entry=entry)
         # Built only now: the refusal is a fact of the ledger and must commit before anyone hears of it.
         listed = [{"code": reason.code, **reason.facts} for reason in decided[0].reasons]

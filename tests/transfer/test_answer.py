@@ -2,16 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dataspace.catalog.models import Form
-from dataspace.errors import Conflict, Malformed, NotFound, PolicyDenied
+from dataspace.errors import Conflict, Malformed, NotFound, PolicyDenied, Unavailable
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
+from dataspace.policy import Decision, PolicyEngine, open_policy
 from dataspace.policy.models import PolicyInput
+from dataspace.transfer.answer import Answers
+from tests.running import free_port
 from tests.simulator import Simulator, people
 
 
@@ -161,4 +166,26 @@ def test_pseudonyms_of_two_agreements_do_not_link_by_the_order_of_rows(space: Si
     same_place = sum(a[1] == b[1] for a, b in zip(*answers, strict=True))
     assert same_place < 20
     assert not {row[0] for row in answers[0]} & {row[0] for row in answers[1]}
+    space.audit()
+
+
+class _Dying:
+    """A policy that answers until the work is done, and is an OPA server nobody listens as after it."""
+
+    def __init__(self, policy: PolicyEngine) -> None:
+        self._alive, self._dead = policy, open_policy(f"opa:http://127.0.0.1:{free_port()}")
+        self.digest, self.revision, self.bundle = policy.digest, policy.revision, policy.bundle
+
+    def decide(self, facts: Mapping[str, Any]) -> Decision:
+        return (self._dead if facts.get("stage") == "after" else self._alive).decide(facts)
+
+
+def test_po_01_a_policy_engine_that_dies_during_a_query_costs_the_consumer_nothing(space: Simulator) -> None:
+    consumer, agreement = _agreed(space, 310)
+    dying = replace(space.service.space, policy=_Dying(space.service.space.policy))
+    answers = Answers(dying, space.service.answers._engine)
+    with pytest.raises(Unavailable, match="policy engine does not answer"):
+        answers.query(consumer, agreement.id, "SELECT COUNT(*) FROM data", Form.AGGREGATE)
+    units = space.service.answers.usage(consumer, agreement.id)["units"]
+    assert (units["spent"], units["reserved"], _last(space)["kind"]) == (0, 0, "query.refused")
     space.audit()
