@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from litestar import Request, Response
+from litestar import Request
 from litestar.concurrency import sync_to_thread
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
@@ -126,12 +126,6 @@ def service_of(connection: Connection) -> Service:
     """Return the service the application was made for."""
     service: Service = connection.app.state.service
     return service
-
-
-def with_cookie(response: Response[Any], cookie: Cookie) -> Response[Any]:
-    """Return the response, setting `cookie`."""
-    response.set_cookie(cookie)
-    return response
 
 
 def _identify(connection: Connection) -> Caller:

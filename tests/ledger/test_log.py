@@ -13,13 +13,13 @@ from sqlmodel import Session
 
 from dataspace.database import Database
 from dataspace.errors import Malformed, NotFound, TooLarge, Unavailable
-from dataspace.ledger.check import check_ledger
 from dataspace.ledger.log import Log
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
 from dataspace.proof.tiles import split_entries, split_hashes, tiles_at
 from dataspace.proof.verify import verify_receipt
+from tests.ledger.check import check_ledger
 from tests.ledger.conftest import ORIGIN, Ledger
 
 

@@ -12,13 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from dataspace.database import Database
 from dataspace.errors import Unavailable, VerificationError
-from dataspace.ledger.check import check_ledger
 from dataspace.ledger.views import Views
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
 from dataspace.proof.record import seal
 from dataspace.proof.verify import verify_growth
+from tests.ledger.check import check_ledger
 from tests.ledger.conftest import Ledger
 
 
