@@ -7,7 +7,6 @@ names and names that are not text are refused on both ways.
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +17,12 @@ JSON: TypeAlias = "bool | int | str | Sequence[JSON] | Mapping[str, JSON] | None
 INTEGER: Final = 2**53 - 1  # RFC 8785 section 3.2.2.3: what every IEEE 754 reader holds exactly
 DEPTH: Final = 32
 LIMIT: Final = 1 << 20  # bytes of one document
+
+_Order: TypeAlias = tuple[tuple[str, str], ...]
+
+_ORDER_COUNT: Final = 1000
+_ORDER_LENGTH: Final = 2000
+_ORDERS: Final[dict[tuple[Any, ...], _Order]] = {}  # the few sets of names that most objects have
 
 
 def canonical(value: JSON) -> bytes:
@@ -41,15 +46,37 @@ def members(value: Mapping[Any, Any], depth: int = DEPTH) -> list[tuple[str, str
         Malformed: a name is not text, or a value has no canonical form.
 
     """
-    return [(text, _text(value[name], depth)) for name, text in _ordered(tuple(value))]
+    # Most values are text, and a call of `_text` for each would take longer than the text itself.
+    return [
+        (text, encode_basestring(item) if type(item := value[name]) is str else _text(item, depth))
+        for name, text in ordered(tuple(value))
+    ]
 
 
-@lru_cache(maxsize=1024)
-def _ordered(names: tuple[Any, ...]) -> tuple[tuple[str, str], ...]:
-    """Return names and their texts by the names' UTF-16 code units (RFC 8785 section 3.2.3)."""
-    if not all(isinstance(name, str) for name in names):
-        raise Malformed("not canonical: a name that is not text")
-    return tuple((name, encode_basestring(name)) for name in sorted(names, key=_code_units))
+def ordered(names: tuple[Any, ...]) -> _Order:
+    """Return names and their canonical texts by the names' UTF-16 code units (RFC 8785 section 3.2.3).
+
+    Raises:
+        Malformed: one is not text.
+        UnicodeEncodeError: one holds a lone surrogate.
+
+    """
+    found = _ORDERS.get(names)
+    if found is None:
+        if not all(isinstance(name, str) for name in names):
+            raise Malformed("not canonical: a name that is not text")
+        found = tuple((name, encode_basestring(name)) for name in sorted(names, key=_code_units))
+        _remember(names, found)
+    return found
+
+
+def _remember(names: tuple[str, ...], found: _Order) -> None:
+    # Strangers' documents come through here: neither many nor long names may fill the memory.
+    if sum(map(len, names)) > _ORDER_LENGTH:
+        return
+    if len(_ORDERS) >= _ORDER_COUNT:
+        _ORDERS.clear()
+    _ORDERS[names] = found
 
 
 def _code_units(name: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from dataspace.errors import VerificationError
 from dataspace.proof.merkle import EMPTY, HASH_SIZE
-from dataspace.proof.note import Verifier, decode_base64, open_note
+from dataspace.proof.note import NoteKey, decode_base64, open_note
 from dataspace.proof.note import sign as sign_note
 
 LARGEST: Final = 2**63 - 1
@@ -59,7 +59,7 @@ class Checkpoint:
         )
 
     @classmethod
-    def open(cls, note: str, verifier: Verifier) -> Self:
+    def open(cls, note: str, verifier: NoteKey) -> Self:
         """Return the checkpoint in `note`, signed by the log whose key is `verifier`.
 
         Raises:
@@ -77,7 +77,7 @@ class Checkpoint:
         lines = [self.origin, str(self.size), b64encode(self.root).decode(), *self.extensions]
         return "\n".join(lines) + "\n"
 
-    def sign(self, verifier: Verifier, signer: Callable[[bytes], bytes]) -> str:
+    def sign(self, verifier: NoteKey, signer: Callable[[bytes], bytes]) -> str:
         """Return the note of this head under the log's own signature."""
         return sign_note(self.text(), verifier, signer)
 

@@ -33,11 +33,13 @@ def root(leaves: Sequence[bytes]) -> bytes:
     """Return the root over leaf hashes: pair by pair, an odd last node is promoted, never doubled."""
     if not leaves:
         return EMPTY
-    level = list(leaves)
+    level = leaves
     while len(level) > 1:
-        pairs, odd = iter(level), level[-1:] if len(level) % 2 else []
-        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
-        level += odd
+        pairs = iter(level)
+        above = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs)]  # noqa: B905 - an odd last node is left over
+        if len(level) % 2:
+            above.append(level[-1])
+        level = above
     return level[0]
 
 

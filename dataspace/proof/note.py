@@ -1,11 +1,12 @@
-"""Signed notes with Ed25519 keys (C2SP signed-note).
+"""Signed notes (C2SP signed-note): a text, and signatures of keys of any type under it.
 
     <text, whose last line ends too>
     <empty line>
     — <key name> <base64 of 4-byte key id and signature>
 
 A key is known by its name and id together. Signatures of unknown keys are
-ignored; a known key whose signature fails rejects the whole note.
+ignored; a known key whose signature fails rejects the whole note. `Verifier`
+is the Ed25519 key of a log; `vkey` reads the keys of every type.
 """
 
 import binascii
@@ -15,7 +16,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -28,19 +29,43 @@ LIMIT: Final = 1 << 20  # bytes of one note; a post-quantum signature takes 5 kB
 
 _NAME: Final = re.compile(r"[^\s+]+")
 _LINE: Final = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
-_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+
+
+class NoteKey(Protocol):
+    """A public key under the name it signs as; `str()` gives its verifier key.
+
+    Implementations MUST be frozen values, and MUST compute `key_id` from name,
+    type and key, whatever anyone stated.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def public_key(self) -> bytes: ...  # noqa: D102
+    @property
+    def key_id(self) -> bytes: ...  # noqa: D102
+
+    def verify(self, text: str, signature: bytes) -> int | None:
+        """Check one signature of a note's text; return the POSIX seconds that it states, if its type does.
+
+        Raises:
+            VerificationError: it is not this key's signature of `text`.
+            Unavailable: the installed cryptography cannot check this type.
+
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """A public Ed25519 key under the name it signs as."""
+    """A public Ed25519 key under the name it signs as (type 0x01)."""
 
     name: str
     public_key: bytes
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or _CONTROL.search(self.name):
-            raise VerificationError("malformed key: its name is empty or holds a space or a plus")
+        check_name(self.name)
         if len(self.public_key) != 32:
             raise VerificationError(f"malformed key: {len(self.public_key)} bytes, want 32")
 
@@ -53,47 +78,50 @@ class Verifier:
                 or its id is not the one its name and key give.
 
         """
-        name, _, rest = vkey.partition("+")
-        stated, _, encoded = rest.partition("+")
-        key = decode_base64(encoded, "verifier key")
+        name, key = split_vkey(vkey)
         if key[:1] != ED25519:
             raise VerificationError("verifier key: not of type Ed25519")
         verifier = cls(name, key[1:])
-        if not hmac.compare_digest(stated.encode(), verifier.key_id.hex().encode()):
-            raise VerificationError(f"verifier key: its id is not {verifier.key_id.hex()}")
+        check_vkey(verifier, vkey)
         return verifier
 
     @property
     def key_id(self) -> bytes:
         """The first four bytes of the hash over name, type and key."""
-        return sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:4]
+        return make_key_id(self.name, ED25519 + self.public_key)
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{b64encode(ED25519 + self.public_key).decode()}"
+        return join_vkey(self, ED25519 + self.public_key)
 
-    def verify(self, message: bytes, signature: bytes) -> None:
+    def verify(self, text: str, signature: bytes) -> None:
         """Check one signature.
 
         Raises:
-            VerificationError: it is not this key's signature of `message`.
+            VerificationError: it is not this key's signature of `text`.
 
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError(f"note: the signature of {self.name} does not verify") from error
+        check_ed25519(self, text.encode(), signature)
 
 
 @dataclass(frozen=True)
 class Note:
-    """An opened note: its text, and the names whose signatures were checked or not known."""
+    """A read note: its text, the keys whose signatures verified, and the names that are not known.
+
+    `signed` holds each key once, with the earliest time that its signatures
+    state, or None for a type that states none.
+    """
 
     text: str
-    verified: tuple[str, ...]
+    signed: tuple[tuple[NoteKey, int | None], ...]
     unknown: tuple[str, ...]
 
+    @property
+    def verified(self) -> tuple[str, ...]:
+        """The names of the keys whose signatures verified."""
+        return tuple(key.name for key, _ in self.signed)
 
-def sign(text: str, verifier: Verifier, signer: Callable[[bytes], bytes]) -> str:
+
+def sign(text: str, verifier: NoteKey, signer: Callable[[bytes], bytes]) -> str:
     """Return `text` as a note with one signature, which `signer` makes with the verifier's private key.
 
     Raises:
@@ -101,33 +129,49 @@ def sign(text: str, verifier: Verifier, signer: Callable[[bytes], bytes]) -> str
 
     """
     _check_text(text)
-    signature = b64encode(verifier.key_id + signer(text.encode())).decode()
-    return f"{text}\n— {verifier.name} {signature}\n"
+    return f"{text}\n{signature_line(verifier, signer(text.encode()))}"
 
 
-def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
-    """Return the text of `note` once at least one of `verifiers` has signed it, and none wrongly.
+def signature_line(key: NoteKey, signature: bytes) -> str:
+    """Return the line that stands below a text for one signature."""
+    return f"— {key.name} {b64encode(key.key_id + signature).decode()}\n"
+
+
+def open_note(note: str, verifiers: Sequence[NoteKey]) -> Note:
+    """Return `note` once at least one of `verifiers` has signed it, and none wrongly.
 
     Raises:
         VerificationError: the note is malformed, two of `verifiers` claim one
             signature, one of theirs fails, or none is there.
+        Unavailable: the installed cryptography cannot check one of theirs.
+
+    """
+    opened = read_note(note, verifiers)
+    if not opened.signed:
+        raise VerificationError("note: no signature of a known key")
+    return opened
+
+
+def read_note(note: str, verifiers: Sequence[NoteKey]) -> Note:
+    """Return `note` once none of `verifiers` has signed it wrongly; that any signed it is not required.
+
+    Raises:
+        VerificationError: the note is malformed, two of `verifiers` claim one
+            signature, or one of theirs fails.
+        Unavailable: the installed cryptography cannot check one of theirs.
 
     """
     text, lines = split(note)
-    verified: list[str] = []
+    signed: dict[NoteKey, int | None] = {}
     unknown: list[str] = []
     for name, key_id, signature in dict.fromkeys(lines):
-        known = [one for one in verifiers if one.name == name and hmac.compare_digest(one.key_id, key_id)]
-        if len(known) > 1:
-            raise VerificationError(f"note: two keys claim the signature of {name}")
-        if not known:
+        key = _known(verifiers, name, key_id)
+        if key is None:
             unknown.append(name)
-        elif name not in verified:
-            known[0].verify(text.encode(), signature)
-            verified.append(name)
-    if not verified:
-        raise VerificationError("note: no signature of a known key")
-    return Note(text, tuple(verified), tuple(unknown))
+        else:
+            times = (key.verify(text, signature), signed.get(key))
+            signed[key] = min((time for time in times if time is not None), default=None)
+    return Note(text, tuple(signed.items()), tuple(unknown))
 
 
 def split(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
@@ -166,9 +210,73 @@ def decode_base64(text: str, what: str) -> bytes:
     return data
 
 
+def check_name(name: str) -> None:
+    """Let pass what can be a key's name.
+
+    Raises:
+        VerificationError: it is empty, or holds a space, a plus, a control
+            character or a lone surrogate.
+
+    """
+    if not _NAME.fullmatch(name) or _CONTROL.search(name) or not _is_unicode(name):
+        raise VerificationError("malformed key: its name is empty or holds a space or a plus")
+
+
+def make_key_id(name: str, key: bytes) -> bytes:
+    """Return the first four bytes of the hash over a name and a key, its type's byte before it."""
+    return sha256(name.encode() + b"\n" + key).digest()[:4]
+
+
+def join_vkey(verifier: NoteKey, key: bytes) -> str:
+    """Return the verifier key over `key`, its type's byte before it."""
+    return f"{verifier.name}+{verifier.key_id.hex()}+{b64encode(key).decode()}"
+
+
+def split_vkey(vkey: str) -> tuple[str, bytes]:
+    """Return name, and type and key of a verifier key, whose id `check_vkey` compares afterwards.
+
+    Raises:
+        VerificationError: it is malformed.
+
+    """
+    name, _, rest = vkey.partition("+")
+    return name, decode_base64(rest.partition("+")[2], "verifier key")
+
+
+def check_vkey(key: NoteKey, vkey: str) -> None:
+    """Let pass the one spelling of `key`.
+
+    Raises:
+        VerificationError: the id that `vkey` states is not the key's.
+
+    """
+    if not hmac.compare_digest(str(key).encode(), vkey.encode(errors="surrogatepass")):
+        raise VerificationError(f"verifier key: its id is not {key.key_id.hex()}")
+
+
+def check_ed25519(key: NoteKey, message: bytes, signature: bytes) -> None:
+    """Check an Ed25519 signature of `message`.
+
+    Raises:
+        VerificationError: it is not the key's.
+
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise VerificationError(f"note: the signature of {key.name} does not verify") from error
+
+
+def _known(verifiers: Sequence[NoteKey], name: str, key_id: bytes) -> NoteKey | None:
+    known = [one for one in verifiers if one.name == name and hmac.compare_digest(one.key_id, key_id)]
+    if len(known) > 1:
+        raise VerificationError(f"note: two keys claim the signature of {name}")
+    return known[0] if known else None
+
+
 def _signature(line: str) -> tuple[str, bytes, bytes]:
     match = _LINE.fullmatch(line)
-    if match is None or _CONTROL.search(line):
+    if match is None or _CONTROL.search(line) or not _is_unicode(line):
         raise VerificationError("malformed note: a line below the text that is not a signature")
     data = decode_base64(match[2], "note signature")
     if len(data) < 5:
@@ -179,7 +287,13 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
 def _check_text(text: str) -> None:
     if not text.endswith("\n") or _CONTROL.search(text):
         raise VerificationError("malformed note: want lines of text without control characters")
+    if not _is_unicode(text):
+        raise VerificationError("malformed note: a lone surrogate")
+
+
+def _is_unicode(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError as error:
-        raise VerificationError("malformed note: a lone surrogate") from error
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -6,17 +6,19 @@ r"""What a participant keeps of an entry: its record, the proof of its place, an
      "proof": "c2sp.org/tlog-proof@v1\nindex 41\n...\n<checkpoint, verbatim>",
      "anchor": {"kind": "evm", "checkpoint": "...", "consistency": ["<base64>"], "facts": {...}}}
 
-Size and root stand nowhere but in signed checkpoints; `anchor` may be missing.
+Size and root stand nowhere but in signed checkpoints; `anchor` may be missing,
+and `disclosure` may stand in the place of `record` and `salts` (see `disclosure`).
 """
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from dataspace.errors import VerificationError
 from dataspace.proof.canonical import JSON, canonical, parse
 from dataspace.proof.checkpoint import decimal
+from dataspace.proof.disclosure import MEMBER, Disclosure
 from dataspace.proof.merkle import HASH_SIZE
 from dataspace.proof.note import decode_base64
 from dataspace.proof.record import Record
@@ -109,7 +111,7 @@ class AnchorEvidence:
 class Receipt:
     """The evidence of one entry; frozen, and believed only after `verify_receipt`."""
 
-    record: Record
+    record: Record | Disclosure
     proof: InclusionProof
     anchor: AnchorEvidence | None = field(default=None)
 
@@ -122,6 +124,13 @@ class Receipt:
         }
         return canonical(members if self.anchor is None else {**members, "anchor": self.anchor.to_json()})
 
+    def tlog_proof(self) -> str:
+        """Return the text of a `.tlog-proof` file: what other programs verify of this entry's place.
+
+        They need the entry's bytes beside it (`record.entry()`).
+        """
+        return replace(self.proof, extra=b"").text()
+
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read a receipt's file.
@@ -131,13 +140,15 @@ class Receipt:
 
         """
         value = parse(data, limit=LIMIT)
-        anchored = isinstance(value, dict) and "anchor" in value
-        members: dict[str, type] = {"format": str, "record": dict, "salts": str, "proof": str}
-        _expect(value, "receipt", {**members, "anchor": dict} if anchored else members)
+        given = value if isinstance(value, dict) else {}
+        shape: dict[str, type] = {MEMBER: list} if MEMBER in given else {"record": dict, "salts": str}
+        anchored: dict[str, type] = {"anchor": dict} if "anchor" in given else {}
+        _expect(value, "receipt", {"format": str, **shape, "proof": str, **anchored})
         if value["format"] != FORMAT:
             raise VerificationError(f"malformed receipt: its format is not {FORMAT}")
+        record = Disclosure.from_json(value) if MEMBER in given else Record.from_json(value)
         anchor = AnchorEvidence.from_json(value["anchor"]) if anchored else None
-        return cls(Record.from_json(value), InclusionProof.parse(value["proof"]), anchor)
+        return cls(record, InclusionProof.parse(value["proof"]), anchor)
 
 
 def decode_hashes(lines: list[str]) -> tuple[bytes, ...]:

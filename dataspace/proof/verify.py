@@ -2,11 +2,15 @@
 
  1. the receipt is well formed and within its limits
  2. the pinned key of the log signed the checkpoint
- 3. the record leads to the entry's leaf hash
+ 3. the record, or the part of it that is shown, leads to the entry's leaf hash
  4. the leaf is at its index under the checkpoint's root
  5. the checkpoint extends (or is extended by) one the auditor remembers
  6. the anchored checkpoint is signed by the log and covers the entry
  7. the anchor itself holds that checkpoint
+ 8. the witnesses that a policy asks for cosigned the checkpoint
+
+Every checkpoint is believed under the key that was the log's at its size: the
+pinned one, or one that the given rotations lead to.
 
 A step whose evidence or checker is missing is reported as not checked, with
 the reason: silence would read as success.
@@ -20,9 +24,13 @@ from typing import Final, Protocol, TypeVar
 from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof.canonical import parse
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.disclosure import Disclosure
 from dataspace.proof.merkle import leaf_hash, verify_consistency, verify_inclusion
 from dataspace.proof.note import Verifier
 from dataspace.proof.receipt import FORMAT, LIMIT, AnchorEvidence, Receipt
+from dataspace.proof.record import Record
+from dataspace.proof.rotation import LogKeys
+from dataspace.proof.witnesses import WitnessPolicy
 
 STEPS: Final = (
     "receipt",
@@ -32,8 +40,8 @@ STEPS: Final = (
     "remembered checkpoint",
     "anchored checkpoint",
     "anchor",
+    "cosignatures",
 )
-
 
 T = TypeVar("T")
 
@@ -110,20 +118,28 @@ class Remembered:
 
 
 def verify_receipt(
-    data: bytes, vkey: str, *, remembered: Remembered | None = None, anchor: AnchorChecker | None = None
+    data: bytes,
+    vkey: str,
+    *,
+    remembered: Remembered | None = None,
+    anchor: AnchorChecker | None = None,
+    policy: WitnessPolicy | None = None,
+    rotations: Sequence[str] = (),
 ) -> Report:
     """Verify the bytes of a receipt under the log's pinned key; whatever they hold, return a report.
 
-    `vkey` comes from the auditor's own configuration, never from the service.
+    `vkey` and `policy` come from the auditor's own configuration, never from
+    the service; `rotations` may be the service's, as each is signed.
 
     Raises:
         VerificationError: `vkey` itself is malformed.
 
     """
-    run = _Run(data, Verifier.parse(vkey), remembered, anchor)
+    given = _Given(Verifier.parse(vkey), tuple(rotations), remembered, anchor, policy)
+    run = _Run(data, given)
     acts = (run.read, run.open, run.rebuild, run.include, run.compare, run.open_anchored, run.ask_anchor)
     steps: list[Step] = []
-    for number, (name, act) in enumerate(zip(STEPS, acts, strict=True), start=1):
+    for number, (name, act) in enumerate(zip(STEPS, (*acts, run.count), strict=True), start=1):
         steps.append(Step(number, name, *_outcome(act)))
     return Report(tuple(steps), run.receipt)
 
@@ -158,14 +174,24 @@ def _outcome(act: Callable[[], str]) -> tuple[Outcome, str]:
         return Outcome.NOT_CHECKED, str(reason)
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What the auditor brings: nothing of it comes out of the receipt."""
+
+    pinned: Verifier
+    rotations: tuple[str, ...]
+    remembered: Remembered | None
+    checker: AnchorChecker | None
+    policy: WitnessPolicy | None
+
+
 class _Run:
     """The state of one verification: what earlier steps established for later ones."""
 
-    def __init__(
-        self, data: bytes, verifier: Verifier, remembered: Remembered | None, anchor: AnchorChecker | None
-    ) -> None:
+    def __init__(self, data: bytes, given: _Given) -> None:
         self.receipt: Receipt | None = None
-        self._data, self._verifier, self._remembered, self._checker = data, verifier, remembered, anchor
+        self._data, self._auditor = data, given
+        self._keys: LogKeys | None = None
         self._checkpoint: Checkpoint | None = None
         self._anchored: Checkpoint | None = None
         self._leaf: bytes | None = None
@@ -179,16 +205,20 @@ class _Run:
             if _claims_format(self._data):
                 raise
             raise _NotChecked(f"it is no receipt: {error}") from error
-        return f"entry {self.receipt.proof.index}, {len(self.receipt.record.fields)} fields"
+        return f"entry {self.receipt.proof.index}, {_extent(self.receipt.record)}"
 
     def open(self) -> str:
+        keys = LogKeys.follow(self._auditor.pinned, self._auditor.rotations)
         note = _given(self.receipt, 1).proof.checkpoint
-        self._checkpoint = Checkpoint.open(note, self._verifier)
-        return f"size {self._checkpoint.size}, signed by {self._verifier.name}"
+        self._checkpoint, self._keys = keys.open(note), keys
+        changed = "" if keys.at(self._checkpoint.size) == self._auditor.pinned else " with a rotated key"
+        return f"size {self._checkpoint.size}, signed by {keys.origin}{changed}"
 
     def rebuild(self) -> str:
-        self._leaf = leaf_hash(_given(self.receipt, 1).record.entry())
-        return f"leaf hash {self._leaf.hex()}; that the record tells the truth is not checked here"
+        record = _given(self.receipt, 1).record
+        self._leaf = leaf_hash(record.entry())
+        hidden = "what is hidden, and " if isinstance(record, Disclosure) and record.hidden else ""
+        return f"leaf hash {self._leaf.hex()}; {hidden}that the record tells the truth is not checked here"
 
     def include(self) -> str:
         proof, head, leaf = _given(self.receipt, 1).proof, _given(self._checkpoint, 2), _given(self._leaf, 3)
@@ -196,18 +226,19 @@ class _Run:
         return f"entry {proof.index} of {head.size}"
 
     def compare(self) -> str:
-        if self._remembered is None:
+        remembered = self._auditor.remembered
+        if remembered is None:
             raise _NotChecked("no remembered checkpoint was given: a rollback or a second log would not show")
         head = _given(self._checkpoint, 2)
-        known = Checkpoint.open(self._remembered.checkpoint, self._verifier)
-        verify_growth(*_by_size(known, head), self._remembered.consistency)
+        known = _given(self._keys, 2).open(remembered.checkpoint)
+        verify_growth(*_by_size(known, head), remembered.consistency)
         return f"one log with the remembered checkpoint of size {known.size}"
 
     def open_anchored(self) -> str:
         evidence, head = _given(self.receipt, 1).anchor, _given(self._checkpoint, 2)
         if evidence is None:
             raise _NotChecked("the receipt holds no anchor evidence: when the entry was made is not proved")
-        anchored = Checkpoint.open(evidence.checkpoint, self._verifier)
+        anchored = _given(self._keys, 2).open(evidence.checkpoint)
         if _given(self.receipt, 1).proof.index >= anchored.size:
             raise VerificationError(
                 f"anchor: its checkpoint of size {anchored.size} does not cover the entry"
@@ -221,9 +252,26 @@ class _Run:
         if evidence is None:
             raise _NotChecked("the receipt holds no anchor evidence")
         anchored = _given(self._anchored, 6)
-        if self._checker is None:
+        if self._auditor.checker is None:
             raise _NotChecked(f"no checker for anchors of kind {evidence.kind!r} was given")
-        return self._checker.check(evidence, anchored)
+        return self._auditor.checker.check(evidence, anchored)
+
+    def count(self) -> str:
+        policy = self._auditor.policy
+        if policy is None:
+            raise _NotChecked("no witness policy was given: a second log, shown to others, would not show")
+        _given(self._checkpoint, 2)
+        judgement = policy.judge(_given(self.receipt, 1).proof.checkpoint)
+        found = f"{len(judgement.signed)} of {len(policy.witnesses)} witnesses cosigned"
+        if not judgement.met:
+            raise VerificationError(f"{found}, which does not meet the quorum {policy.quorum!r}")
+        return f"{found}, quorum {policy.quorum!r} met"
+
+
+def _extent(record: Record | Disclosure) -> str:
+    if isinstance(record, Disclosure):
+        return f"{len(record.shown)} of {record.count} fields shown"
+    return f"{len(record.fields)} fields"
 
 
 def _claims_format(data: bytes) -> bool:

@@ -1,4 +1,5 @@
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import Malformed, VerificationError
+from dataspace.proof import canonical as module
 from dataspace.proof.canonical import INTEGER, canonical, parse
 from tests.programs import shared
 
@@ -37,9 +39,41 @@ def test_the_vectors_with_floats_are_refused(name: str) -> None:
 def test_the_integers_of_the_published_number_vectors() -> None:
     lines = (shared() / "vectors" / "jcs-numbers" / "es6testfile-first10000.txt").read_text().splitlines()
     texts = [line.partition(",")[2] for line in lines]
-    whole = [text for text in texts if text.lstrip("-").isdecimal() and abs(int(text)) <= INTEGER]
+    whole = [text for text in texts if _is_safe(text)]
     assert whole
     assert all(canonical(int(text)) == text.encode() for text in whole)
+
+
+def test_the_published_numbers_that_are_no_integers_are_refused() -> None:
+    # RFC 8785 appendix B and https://github.com/cyberphone/json-canonicalization: there are no floats here.
+    folder = shared() / "vectors" / "jcs-numbers"
+    lines = (folder / "es6testfile-first10000.txt").read_text().splitlines()
+    texts = [line.partition(",")[2] for line in lines]
+    cases = json.loads((folder / "rfc8785-appendix-b.json").read_text())
+    texts += [case["want"] for case in cases["numbers"] if case["want"] is not None]
+    refused = [text for text in texts if not _is_safe(text)]
+    assert len(refused) > 9_000
+    for text in refused:
+        with pytest.raises(VerificationError):
+            parse(text.encode())
+    for case in cases["numbers"]:
+        with pytest.raises(Malformed):
+            canonical(struct.unpack(">d", bytes.fromhex(case["ieee754_hex"]))[0])
+    for number in cases["integers"]["accept"]:
+        assert canonical(number) == str(number).encode() == canonical(parse(str(number).encode()))
+    for number in cases["integers"]["reject"]:
+        with pytest.raises(Malformed):
+            canonical(number)
+
+
+def test_le_20_names_of_strangers_do_not_stay_in_memory() -> None:
+    kept = module._ORDERS
+    kept.clear()
+    parse(canonical({"x" * 3000: 1}))
+    assert not kept
+    for number in range(module._ORDER_COUNT + 5):
+        canonical({f"{number}": 1})
+        assert len(kept) <= module._ORDER_COUNT
 
 
 def test_names_are_ordered_by_utf_16_code_units() -> None:
@@ -83,6 +117,10 @@ def test_noise_is_refused_with_one_error(data: bytes) -> None:
     except VerificationError:
         return
     assert parse(canonical(value)) == value
+
+
+def _is_safe(text: str) -> bool:
+    return text.lstrip("-").isdecimal() and abs(int(text)) <= INTEGER
 
 
 def _read(path: Path) -> bytes:

@@ -83,6 +83,31 @@ def test_every_proof_of_every_small_tree_verifies_and_no_other_one_does() -> Non
                 assert _consistent(claimed, size, proof, roots[old], roots[size]) == (claimed == old)
 
 
+def test_every_proof_of_every_tree_up_to_130_leaves_verifies_and_is_as_long_as_it_must_be() -> None:
+    leaves = _leaves(130)
+    roots = [merkle.root(leaves[:size]) for size in range(131)]
+    assert roots == [_naive_root(leaves[:size]) for size in range(131)]
+    whole = {(0, index): leaf for index, leaf in enumerate(leaves)}
+    whole |= {(height, index): found for height, index, found in _completed(leaves)}
+    for size in range(1, 131):
+        for index in range(size):
+            path = merkle.inclusion_proof(index, size, lambda height, index: whole[height, index])
+            assert len(path) <= (size - 1).bit_length()
+            merkle.verify_inclusion(leaves[index], index, size, path, root=roots[size])
+            assert not _included(leaves[index - 1], index, size, path, roots[size]) or size == 1
+            assert not _included(leaves[index], index, size, path, roots[size - 1])
+        for old in range(1, size + 1):
+            proof = merkle.consistency_proof(old, size, lambda height, index: whole[height, index])
+            merkle.verify_consistency(old, size, proof, old_root=roots[old], new_root=roots[size])
+            assert not _consistent(old, size, proof, roots[old - 1], roots[size])
+            assert not _consistent(old, size, proof, roots[old], roots[old - 1])
+
+
+def _completed(leaves: list[bytes]) -> list[tuple[int, int, bytes]]:
+    edge = merkle.Edge()
+    return [done for leaf in leaves for done in edge.append(leaf)]
+
+
 @pytest.mark.parametrize("size", [2, 3, 7, 8, 13])
 def test_le_09_a_proof_with_a_hash_more_or_less_or_another_is_refused(size: int) -> None:
     leaves = _leaves(size)
@@ -95,6 +120,30 @@ def test_le_09_a_proof_with_a_hash_more_or_less_or_another_is_refused(size: int)
         proof = merkle.consistency_proof(old, size, nodes)
         for wrong in _wrong(proof):
             assert not _consistent(old, size, wrong, merkle.root(leaves[:old]), root)
+
+
+@pytest.mark.parametrize("old", range(1, 13))
+def test_le_09_a_proof_that_reaches_only_one_of_both_roots_is_refused(old: int) -> None:
+    # The linear proof of immudb, CVE-2022-36111, was not checked against the new tree.
+    leaves = _leaves(13)
+    other = [*leaves[:old], *(bytes([number]) * 32 for number in range(13 - old))]
+    roots = {name: merkle.root(tree) for name, tree in (("new", leaves), ("other", other))}
+    proof = merkle.consistency_proof(old, 13, merkle.nodes_of(leaves))
+    elsewhere = merkle.consistency_proof(old, 13, merkle.nodes_of(other))
+    old_root = merkle.root(leaves[:old])
+    assert _consistent(old, 13, elsewhere, old_root, roots["other"])
+    assert not _consistent(old, 13, proof, old_root, roots["other"])
+    assert not _consistent(old, 13, elsewhere, old_root, roots["new"])
+    assert not _consistent(old, 13, proof, bytes(32), roots["new"])
+    assert not _consistent(old, 13, [], old_root, roots["new"])
+
+
+def test_le_09_an_empty_proof_includes_the_only_leaf_of_a_tree_and_no_other() -> None:
+    leaves = _leaves(2)
+    assert _included(leaves[0], 0, 1, [], leaves[0])
+    assert not _included(leaves[0], 0, 2, [], merkle.root(leaves))
+    assert not _included(leaves[0], 0, 2, [], leaves[0])
+    assert not _included(leaves[0], 1, 2, [leaves[1]], merkle.root(leaves))
 
 
 def test_le_10_a_node_does_not_pass_for_a_leaf() -> None:

@@ -1,5 +1,5 @@
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import VerificationError
-from dataspace.proof.note import ED25519, Verifier, open_note, sign, split
+from dataspace.proof.note import ED25519, Verifier, open_note, read_note, sign, signature_line, split
 from tests.programs import shared
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -26,8 +26,8 @@ def _is_ed25519(vkey: str) -> bool:
 
 
 def test_the_published_notes_of_ed25519_keys() -> None:
-    # https://github.com/golang/mod, sumdb/note/note_test.go, and https://c2sp.org/signed-note. The
-    # other algorithms of the vectors are not taken here.
+    # https://github.com/golang/mod, sumdb/note/note_test.go, and https://c2sp.org/signed-note. A log's
+    # own key is of this type alone; `test_vkey` opens the notes of all.
     cases = [case for case in _vectors("open") if all(map(_is_ed25519, case["vkeys"]))]
     assert len(cases) == 15
     for case in cases:
@@ -75,6 +75,35 @@ def test_le_07_a_signature_of_an_unknown_key_is_ignored_and_does_not_suffice() -
     assert open_note(NOTE + NOTE.splitlines(keepends=True)[-1], [VERIFIER, other]).unknown == ()
     with pytest.raises(VerificationError, match="no signature of a known key"):
         open_note(NOTE, [other])
+
+
+def test_le_07_a_second_signature_of_a_known_key_that_fails_rejects_the_note() -> None:
+    wrong = f"— {VERIFIER.name} {b64encode(VERIFIER.key_id + bytes(64)).decode()}\n"
+    for note in (NOTE + wrong, NOTE.replace("\n— ", f"\n{wrong}— ")):
+        with pytest.raises(VerificationError, match="does not verify"):
+            open_note(note, [VERIFIER])
+
+
+def test_two_keys_of_one_name_each_sign() -> None:
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    second = Verifier(VERIFIER.name, other.public_key().public_bytes_raw())
+    note = NOTE + signature_line(second, other.sign(b"a text\n\nof three lines\n"))
+    assert [key for key, _ in open_note(note, [second, VERIFIER]).signed] == [VERIFIER, second]
+    assert open_note(note, [second]).unknown == (VERIFIER.name,)
+
+
+def test_a_note_of_strangers_can_be_read_and_not_opened() -> None:
+    assert read_note(NOTE, []).signed == ()
+    with pytest.raises(VerificationError, match="no signature of a known key"):
+        open_note(NOTE, [])
+
+
+@pytest.mark.parametrize("sign_of_control", ["\t", "\r", "\0", "\x1f"])
+def test_a_text_holds_no_control_characters_but_newlines(sign_of_control: str) -> None:
+    for text in (f"a{sign_of_control}b\n", "a\ud800b\n", "no newline"):
+        with pytest.raises(VerificationError):
+            sign(text, VERIFIER, KEY.sign)
+    assert open_note(sign("a\x7f\x85\u2028b\n", VERIFIER, KEY.sign), [VERIFIER]).text == "a\x7f\x85\u2028b\n"
 
 
 @given(st.integers(0, len(NOTE) - 1), st.characters(codec="utf-8"))

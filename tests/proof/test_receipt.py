@@ -1,5 +1,6 @@
 import json
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from dataspace.errors import VerificationError
 from dataspace.proof import merkle
 from dataspace.proof.canonical import canonical
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.disclosure import Disclosure, disclose
 from dataspace.proof.receipt import AnchorEvidence, InclusionProof, Receipt
 from dataspace.proof.record import Record, seal
 from tests.programs import shared
@@ -45,6 +47,7 @@ def make_receipt(index: int, size: int, anchored: int | None = None) -> Receipt:
 
 
 RECEIPT = make_receipt(5, 9, 7).to_bytes()
+PART = replace(make_receipt(5, 9, 7), record=disclose(RECORDS[5], ["kind"])).to_bytes()
 
 
 def test_the_published_tlog_proofs() -> None:
@@ -68,6 +71,31 @@ def test_a_receipt_comes_back_from_its_bytes(anchored: int | None) -> None:
     assert Receipt.parse(receipt.to_bytes()) == receipt
 
 
+def test_a_receipt_may_hold_a_part_of_its_record() -> None:
+    receipt = Receipt.parse(PART)
+    assert receipt.to_bytes() == PART
+    assert isinstance(receipt.record, Disclosure)
+    assert receipt.record.fields == {"kind": "a.test"}
+    assert json.loads(PART).keys() == {"format", "disclosure", "proof", "anchor"}
+
+
+def test_a_receipt_writes_the_proof_that_other_programs_read() -> None:
+    receipt = make_receipt(5, 9)
+    extra = replace(receipt, proof=replace(receipt.proof, extra=b"of ours"))
+    assert extra.tlog_proof() == receipt.tlog_proof() == receipt.proof.text()
+    assert receipt.tlog_proof().startswith("c2sp.org/tlog-proof@v1\nindex 5\n")
+    assert receipt.tlog_proof().endswith(f"\n\n{head(9)}")
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("disclosure", []), ("disclosure", {}), ("disclosure", ["AAAA"]), ("disclosure", [1]),
+    ("record", {"kind": "a.test"}), ("salts", ""), ("format", "dataspace-receipt@v2"), ("more", 1),
+])  # fmt: skip
+def test_a_receipt_of_a_part_in_another_shape_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(VerificationError):
+        Receipt.parse(canonical({**json.loads(PART), name: value}))
+
+
 def test_size_and_root_stand_nowhere_but_in_the_signed_checkpoint() -> None:
     assert json.loads(RECEIPT).keys() == {"format", "record", "salts", "proof", "anchor"}
     assert json.loads(RECEIPT)["anchor"].keys() == {"kind", "checkpoint", "consistency", "facts"}
@@ -87,12 +115,13 @@ def test_a_receipt_of_another_shape_is_refused(path: tuple[str, ...], value: Any
         Receipt.parse(canonical(data))
 
 
-@given(
-    st.binary()
-    | st.tuples(st.integers(0, len(RECEIPT) - 1), st.binary(max_size=3)).map(
-        lambda change: RECEIPT[: change[0]] + change[1] + RECEIPT[change[0] + 1 :]
+def _changes(receipt: bytes) -> st.SearchStrategy[bytes]:
+    return st.tuples(st.integers(0, len(receipt) - 1), st.binary(max_size=3)).map(
+        lambda change: receipt[: change[0]] + change[1] + receipt[change[0] + 1 :]
     )
-)
+
+
+@given(st.binary() | _changes(RECEIPT) | _changes(PART))
 def test_noise_is_refused_with_one_error(data: bytes) -> None:
     try:
         receipt = Receipt.parse(data)
