@@ -1,9 +1,11 @@
 """Custody of the service's own secrets: a key is used by its name and never seen.
 
-The names are `log` (Ed25519, signs the ledger), `witness` (Ed25519), `anchor`
-(secp256k1, pays for anchors) and `zone/<zone>` (AES-256, wraps the keys of the
-zone's datasets). What wraps a dataset's key is the zone's, so that destroying
-one zone's key leaves the other zones readable.
+The names are `log` (Ed25519, signs the ledger's heads), `log-pq` (ML-DSA-44,
+signs those that are published), `witness` and `witness-pq` (the same two, for
+the heads of other logs), `anchor` (secp256k1, owns the log's place on a chain)
+and `zone/<zone>` (AES-256, wraps the keys of the zone's datasets). A later key
+of one role has its version behind it: `log/v2`. What wraps a dataset's key is
+the zone's, so that destroying one zone's key leaves the other zones readable.
 """
 
 import os
@@ -43,11 +45,11 @@ class KeyStore(Protocol):
     """
 
     def sign(self, name: str, message: bytes) -> bytes:
-        """Return the Ed25519 signature of `message`, 64 bytes."""
+        """Return the signature of `message`: Ed25519, 64 bytes, or ML-DSA-44, 2,420."""
         ...
 
     def public_key(self, name: str) -> bytes:
-        """Return the Ed25519 public key, 32 bytes."""
+        """Return the raw public key: Ed25519, 32 bytes, or ML-DSA-44, 1,312."""
         ...
 
     def secret(self, name: str) -> SecretKey:

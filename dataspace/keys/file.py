@@ -16,13 +16,16 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from dataspace.errors import Conflict, Malformed, Unavailable
 from dataspace.keys.wrap import AesKey
 
 _MAGIC = "dataspace-key/v1"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}(/[a-z][a-z0-9_-]{0,63})?\Z")
+_VERSION = re.compile(r"v[1-9][0-9]{0,3}\Z")
 # The order of the curve's group, SEC 2 section 2.4.1: a secret key is 1 .. n-1.
 _SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -31,11 +34,19 @@ class Kind(StrEnum):
     """What a key does; the first part of its name decides it."""
 
     ED25519 = "ed25519"
+    ML_DSA_44 = "ml-dsa-44"
     SECP256K1 = "secp256k1"
     AES256 = "aes256"
 
 
-_KINDS = {"log": Kind.ED25519, "witness": Kind.ED25519, "anchor": Kind.SECP256K1, "zone": Kind.AES256}
+_KINDS = {
+    "log": Kind.ED25519,
+    "log-pq": Kind.ML_DSA_44,
+    "witness": Kind.ED25519,
+    "witness-pq": Kind.ML_DSA_44,
+    "anchor": Kind.SECP256K1,
+    "zone": Kind.AES256,
+}
 
 
 class FileKeys:
@@ -43,7 +54,7 @@ class FileKeys:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ed25519 = cache(self._load_ed25519)
+        self._signing = cache(self._load_signing)
         self._aes256 = cache(self._load_aes256)
         _private_folder(folder)
 
@@ -72,12 +83,12 @@ class FileKeys:
         return self._path(name).exists()
 
     def sign(self, name: str, message: bytes) -> bytes:
-        """Return the Ed25519 signature of `message`, 64 bytes."""
-        return self._ed25519(name).sign(message)
+        """Return the signature of `message`: Ed25519, 64 bytes, or ML-DSA-44, 2,420."""
+        return self._signing(name).sign(message)
 
     def public_key(self, name: str) -> bytes:
-        """Return the Ed25519 public key, 32 bytes."""
-        return self._ed25519(name).public_key().public_bytes_raw()
+        """Return the raw public key: Ed25519, 32 bytes, or ML-DSA-44, 1,312."""
+        return self._signing(name).public_key().public_bytes_raw()
 
     def secret(self, name: str) -> AesKey:
         """Return a handle on the wrapping key of that name."""
@@ -87,8 +98,13 @@ class FileKeys:
         """Return the bytes of a secp256k1 key, 32 bytes: no library signs a transaction by handle."""
         return self._read(name, Kind.SECP256K1)
 
-    def _load_ed25519(self, name: str) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(self._read(name, Kind.ED25519))
+    def _load_signing(self, name: str) -> Ed25519PrivateKey | MLDSA44PrivateKey:
+        if _kind(name) is not Kind.ML_DSA_44:
+            return Ed25519PrivateKey.from_private_bytes(self._read(name, Kind.ED25519))
+        try:
+            return MLDSA44PrivateKey.from_seed_bytes(self._read(name, Kind.ML_DSA_44))
+        except UnsupportedAlgorithm as error:
+            raise Unavailable(f"key {name}: this build of OpenSSL has no ML-DSA-44") from error
 
     def _load_aes256(self, name: str) -> AesKey:
         return AesKey(self._read(name, Kind.AES256))
@@ -118,8 +134,11 @@ class FileKeys:
 
 def _kind(name: str) -> Kind:
     first, _, rest = name.partition("/")
-    if not _NAME.match(name) or first not in _KINDS or (first == "zone") != bool(rest):
-        raise Malformed("malformed name of a key: want log, witness, anchor or zone/<zone>")
+    versioned = not rest or _VERSION.match(rest)
+    if not _NAME.match(name) or first not in _KINDS or not (rest if first == "zone" else versioned):
+        raise Malformed(
+            f"malformed name of a key: want zone/<zone>, or {', '.join(_KINDS)}, maybe with /v<n>"
+        )
     return _KINDS[first]
 
 
