@@ -1,12 +1,12 @@
 """Anchors: where a log's checkpoints are fixed outside of the log, so that it cannot be made anew.
 
-file:<path>                                 a file beside the log: it anchors to itself, and warns
-evm:http://host:8545#0x<contract>?chain=<id>&code=<sha256>[&sender=0x<address>][&confirmations=<n>]
-                                            a LedgerAnchor contract; chain and code are pinned
-evm:local                                   an EVM in this process, gone with it
+file:<path>     a file beside the log: it anchors to itself, and warns
+evm:http://host:8545#0x<contract>?chain=<id>&code=<sha256>&founder=0x<address>[&confirmations=<n>]...
+                a LedgerAnchor contract; chain, code and founder are pinned (see `pins`)
+evm:local       an EVM in this process, gone with it
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -15,9 +15,10 @@ from dataspace.errors import Malformed
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.receipt import AnchorEvidence
 
-__all__ = ["Anchor", "Head", "Key", "open_anchor"]
+__all__ = ["Anchor", "Growth", "Head", "Key", "open_anchor"]
 
 Key = bytes | Callable[[], bytes]
+Growth = Callable[[int], Sequence[bytes]]  # the consistency proof from a smaller size to the head's
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,27 @@ class Anchor(Protocol):
     an interrupted `publish` left, rather than publish it twice.
     """
 
-    def publish(self, size: int, root: bytes, note: str) -> AnchorEvidence:
-        """Fix a head, or find it fixed; return the evidence, for the signed checkpoint `note`.
+    def publish(self, head: Checkpoint, note: str, growth: Growth) -> AnchorEvidence | None:
+        """Submit a head, or find it submitted; return its evidence once it is final, and None until then.
+
+        It waits for nobody: call it again, with this head or a larger one.
+        `note` is the signed checkpoint that goes into the evidence.
 
         Raises:
             Conflict: the anchor holds a larger head: the log was rolled back.
-            VerificationError: it holds another root of this size: the log was forked.
-            Unavailable: it does not answer, or is not the one that was pinned.
+            VerificationError: it holds another history of the log, or proof of
+                a fork: it takes no head of it any more.
+            Unavailable: it does not answer, does not take the head, or is not
+                the one that was pinned.
 
         """
 
-    def latest(self) -> Head | None:
-        """Return the newest head it holds of this log, or None.
+    def latest(self, *, final: bool = True) -> Head | None:
+        """Return the newest head it holds of this log, or None; `final` leaves out what may still vanish.
 
         Raises:
+            VerificationError: it holds proof that the log was forked, or two
+                of its sources contradict one another.
             Unavailable: it does not answer, or is not the one that was pinned.
 
         """
@@ -58,8 +66,10 @@ class Anchor(Protocol):
         """Return where the anchor holds `checkpoint`, as a sentence.
 
         Raises:
-            VerificationError: it does not hold it, or not as `evidence` says.
-            Unavailable: it does not answer, or is not the one that was pinned.
+            VerificationError: it does not hold it, or not as `evidence` says,
+                or holds proof that the log was forked.
+            Unavailable: it does not answer, is not the one that was pinned, or
+                the checkpoint is there and not final yet.
 
         """
 

@@ -1,12 +1,22 @@
-"""Transactions on an EVM chain through web3: legacy gas price, one sender, an end to every wait."""
+"""An EVM chain through web3: connections, accounts, and transactions that somebody waits for."""
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from requests import Session
+from requests import RequestException, Session
 
 from dataspace.errors import Unavailable
-from dataspace.ledger.anchors.ethereum import Account, HTTPProvider, LocalAccount, Web3
+from dataspace.ledger.anchors.ethereum import (
+    Account,
+    ContractLogicError,
+    HTTPProvider,
+    LocalAccount,
+    ValidationError,
+    Web3,
+    Web3Exception,
+    Web3RPCError,
+)
 
 RPC_SECONDS: Final = 10.0
 WAIT_SECONDS: Final = 60.0
@@ -15,6 +25,41 @@ _POLL_SECONDS: Final = 0.1
 
 class Reverted(Exception):
     """A transaction was mined and undone; never seen outside of this folder."""
+
+
+# What web3 lets through when a chain is away, or answers what it should not.
+FAULTS: Final = (
+    Web3Exception,
+    RequestException,
+    ValidationError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+REVERTS: Final[tuple[type[Exception], ...]] = (Reverted, ContractLogicError)
+
+
+@contextmanager
+def translated(reverts: tuple[type[Exception], ...] = REVERTS) -> Iterator[None]:
+    """Turn every fault of a chain into `Unavailable`, without its own words: they may quote the address."""
+    try:
+        yield
+    except (*FAULTS, *reverts) as error:  # type: ignore[misc]  # a tuple, whatever mypy says
+        raise Unavailable(f"the chain does not answer as it should: {refusal(error)}") from error
+
+
+def refusal(error: Exception) -> str:
+    """Return why a chain refused, in words of ours where the reason is a known one."""
+    said = error.message.lower() if isinstance(error, Web3RPCError) else ""
+    known = {
+        "insufficient funds": "the anchor's account has too little to pay for gas",
+        "nonce too low": "another transaction of the anchor's account came first",
+        "underpriced": "it asks for a higher price of gas",
+        "already": "it has this transaction already",
+    }
+    return next((ours for theirs, ours in known.items() if theirs in said), type(error).__name__)
 
 
 def connect(rpc: str) -> Web3:
@@ -43,22 +88,21 @@ def account_of(secret: bytes) -> LocalAccount:
     return account
 
 
-def send(web3: Web3, account: LocalAccount, call: Any, *, confirmations: int = 0) -> Any:
-    """Sign and send the contract call or construction `call`; return its receipt once it is confirmed.
+def send(web3: Web3, account: LocalAccount, call: Any) -> Any:
+    """Sign and send the contract call or construction `call`; return its receipt once it is mined.
 
     Raises:
-        Reverted: it was mined and undone; what web3 raises when it would be.
-        Unavailable: it was not mined and confirmed within a minute.
+        Reverted: it was mined and undone; what web3 raises when it would be,
+            or when it was not mined within a minute.
 
     """
-    transaction = call.build_transaction(_terms(web3, account))
-    return _submit(web3, account, transaction, confirmations)
+    return _submit(web3, account, call.build_transaction(_terms(web3, account)))
 
 
 def transfer(web3: Web3, account: LocalAccount, to: str, wei: int) -> Any:
     """Send `wei` to an address; return the receipt."""
-    transaction = {**_terms(web3, account), "to": web3.to_checksum_address(to), "value": wei, "gas": 21_000}
-    return _submit(web3, account, transaction, 0)
+    terms = _terms(web3, account)
+    return _submit(web3, account, {**terms, "to": web3.to_checksum_address(to), "value": wei, "gas": 21_000})
 
 
 def _terms(web3: Web3, account: LocalAccount) -> dict[str, Any]:
@@ -71,17 +115,10 @@ def _terms(web3: Web3, account: LocalAccount) -> dict[str, Any]:
     }
 
 
-def _submit(web3: Web3, account: LocalAccount, transaction: dict[str, Any], confirmations: int) -> Any:
+def _submit(web3: Web3, account: LocalAccount, transaction: dict[str, Any]) -> Any:
     signed = account.sign_transaction(transaction)
     sent = web3.eth.send_raw_transaction(signed.raw_transaction)
     receipt = web3.eth.wait_for_transaction_receipt(sent, timeout=WAIT_SECONDS, poll_latency=_POLL_SECONDS)
     if receipt["status"] != 1:
         raise Reverted
-    deadline = time.monotonic() + WAIT_SECONDS
-    while web3.eth.block_number < receipt["blockNumber"] + confirmations:
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                f"the transaction did not get {confirmations} confirmations in {WAIT_SECONDS:.0f} s"
-            )
-        time.sleep(_POLL_SECONDS)
     return receipt

@@ -26,11 +26,18 @@ with recursion_limit_kept():
     from eth_utils.exceptions import ValidationError
     from hexbytes import HexBytes
     from web3 import EthereumTesterProvider, HTTPProvider, Web3
-    from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
+    from web3.exceptions import (
+        BadFunctionCallOutput,
+        ContractLogicError,
+        TransactionNotFound,
+        Web3Exception,
+        Web3RPCError,
+    )
     from web3.types import RPCEndpoint, TxParams
 
 __all__ = [
     "Account",
+    "BadFunctionCallOutput",
     "ContractLogicError",
     "EthereumTesterProvider",
     "HTTPProvider",
@@ -42,5 +49,6 @@ __all__ = [
     "ValidationError",
     "Web3",
     "Web3Exception",
+    "Web3RPCError",
     "recursion_limit_kept",
 ]

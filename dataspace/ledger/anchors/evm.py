@@ -1,61 +1,39 @@
 """An anchor that is a contract on an EVM chain, through web3.
 
-Which chain, which contract, which code and whose heads come from the operator's
-URL, never from evidence. Before every use the chain's id and the contract's code
-are held against the pins: an RPC that was pointed elsewhere is not believed.
+Which chain, which contract, which code, whose log and when a head counts come
+from the operator's URL, never from evidence. A head is submitted with the proof
+that it extends the contract's, and tried here first: a fork costs no gas.
 """
 
-import hashlib
+import math
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from requests import RequestException
-
 from dataspace.errors import Conflict, Unavailable, VerificationError
-from dataspace.ledger.anchors import Head, Key
-from dataspace.ledger.anchors.chain import Reverted, account_of, connect, send
+from dataspace.ledger.anchors import Growth, Head, Key
+from dataspace.ledger.anchors.chain import REVERTS, account_of, connect, send, translated
 from dataspace.ledger.anchors.contract import artefact, code_hash
-from dataspace.ledger.anchors.ethereum import (
-    ContractLogicError,
-    HexBytes,
-    LocalAccount,
-    TransactionNotFound,
-    ValidationError,
-    Web3,
-    Web3Exception,
-)
+from dataspace.ledger.anchors.ethereum import LocalAccount, Web3
 from dataspace.ledger.anchors.pins import Pins, split
+from dataspace.ledger.anchors.reader import Reader, State
+from dataspace.ledger.anchors.sender import Sender
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.merkle import verify_consistency
 from dataspace.proof.receipt import AnchorEvidence
 
 KIND: Final = "evm"
-# What web3 lets through when a chain is away, or answers what it should not.
-FAULTS: Final = (
-    Web3Exception,
-    RequestException,
-    ValidationError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
+_PINNED: Final = ("chain", "contract", "code", "founder")
 _FACTS: Final = {
-    "chain",
-    "contract",
-    "code",
-    "sender",
-    "transaction",
-    "block",
-    "block_hash",
-    "block_time",
-    "log",
-    "size",
-    "root",
-}
+    *_PINNED, "transaction", "block", "block_hash", "block_time", "log", "size", "root"
+}  # fmt: skip
+# Some chains count milliseconds since 1970. In seconds, this is the year 5138.
+_MILLISECONDS: Final = 10**11
+_GLANCE_SECONDS: Final = 1.0
 
 
 class EvmAnchor:
@@ -69,53 +47,92 @@ class EvmAnchor:
         key: Key = b"",
         *,
         reverts: tuple[type[Exception], ...] = (),
+        sender: Sender | None = None,
     ) -> None:
-        self._web3, self._pins, self._key = web3, pins, key
-        self._origin = origin
-        self._topic = hashlib.sha256(origin.encode()).digest()
-        self._contract = web3.eth.contract(web3.to_checksum_address(pins.contract), abi=artefact().abi)
-        self._signature = bytes(web3.keccak(text="Anchored(address,bytes32,uint64,bytes32)"))
-        self._reverts: tuple[type[Exception], ...] = (Reverted, ContractLogicError, *reverts)
+        self._pins, self._origin, self._key = pins, origin, key
+        self._reader = Reader(web3, pins, origin)
+        self._second = Reader(connect(pins.second), pins, origin) if pins.second else None
+        self._sender = sender or Sender(web3, ceiling=pins.price)
+        self._reverts = (*REVERTS, *reverts)
+        self._final, self._seen = 0, -math.inf
         # One thread at a time, or two transactions of this process would take the same nonce.
         self._lock = threading.Lock()
 
-    def publish(self, size: int, root: bytes, note: str) -> AnchorEvidence:
+    def publish(self, head: Checkpoint, note: str, growth: Growth) -> AnchorEvidence | None:
         """Send the head, or find it on the chain; see `Anchor`."""
-        with self._translated():
-            self._ensure_pinned()
-            if not self._holds(size, root):
-                try:
-                    self._send(size, root)
-                except self._reverts as error:
-                    # Another process, or this one before it died, may have been first.
-                    if not self._holds(size, root):
-                        raise Unavailable("the contract refuses the head") from error
-            return AnchorEvidence(KIND, note, (), self._facts(self._find(size, root)))
+        with self._asking():
+            state = self._reader.state()
+            if state is None or state.size < head.size:
+                self._submit(state, head, growth)
+                state = self._reader.state()
+                if state is None or state.size < head.size:
+                    return None
+            _ensure_same(state, head)
+            facts = self._reader.anchored(state)
+            if facts is None or facts["block"] > self._reader.final():
+                return None
+            self._ensure_agreed(facts)
+            return AnchorEvidence(KIND, note, (), facts)
 
-    def latest(self) -> Head | None:
+    def latest(self, *, final: bool = True) -> Head | None:
         """Return the contract's head; see `Anchor`."""
-        with self._translated():
-            self._ensure_pinned()
-            return self._head()
+        with self._asking():
+            shown = [
+                Head(state.size, state.root)
+                for reader in self._readers()
+                if (state := reader.final_state() if final else reader.state())
+            ]
+        if len({head.root for head in shown}) > len({head.size for head in shown}):
+            raise VerificationError("anchor: the two RPCs show different roots of one size: one of them lies")
+        # One that lags behind shows a smaller head.
+        return max(shown, key=lambda head: head.size, default=None)
 
     def check(self, evidence: AnchorEvidence, checkpoint: Checkpoint) -> str:
         """Ask the chain for the evidence's transaction; see `Anchor`."""
-        facts = self._expected(evidence, checkpoint)
-        with self._translated():
-            self._ensure_pinned()
-            try:
-                receipt = self._web3.eth.get_transaction_receipt(HexBytes(facts["transaction"]))
-            except TransactionNotFound as error:
-                raise VerificationError("anchor: the chain does not know the transaction") from error
-            event = self._event(receipt["logs"], facts["log"])
-            if event is None or (event["args"]["size"], event["args"]["root"]) != (
-                checkpoint.size,
-                checkpoint.root,
-            ):
+        expected = self._expected(evidence, checkpoint)
+        with self._lock, translated(self._reverts):
+            self._glance()
+            facts = self._reader.in_transaction(expected["transaction"], expected["log"])
+            if (facts["size"], facts["root"]) != (checkpoint.size, checkpoint.root.hex()):
                 raise VerificationError("anchor: the transaction does not anchor this checkpoint")
-            if self._facts(event) != dict(facts):
+            if facts != dict(expected):
                 raise VerificationError("anchor: the evidence names another block, or another size or root")
-        return f"block {facts['block']} of chain {self._pins.chain}, transaction {facts['transaction']}"
+            if facts["block"] > self._final and facts["block"] > self._reader.final():
+                raise Unavailable(f"the anchor is in block {facts['block']}, which is not final yet")
+            self._ensure_agreed(facts)
+        when = _moment(facts["block_time"])
+        return (
+            f"block {facts['block']} of chain {self._pins.chain} ({when}), transaction {facts['transaction']}"
+        )
+
+    def rotate(self, owner: str) -> str:
+        """Give the log in the contract to another key's address; return the transaction's hash.
+
+        What the key before it signed counts up to the head that is anchored now.
+
+        Raises:
+            Unavailable: the chain does not answer, or this key does not own the log.
+
+        """
+        with self._asking():
+            account = self._owner(self._reader.state())
+            to = self._reader.web3.to_checksum_address(owner)
+            call = self._reader.contract.functions.rotate(self._reader.founder, self._reader.origin, to)
+            return str(send(self._reader.web3, account, call)["transactionHash"].to_0x_hex())
+
+    def _submit(self, state: State | None, head: Checkpoint, growth: Growth) -> None:
+        account = self._owner(state)
+        if self._sender.under_way(account.address):
+            return
+        proof = _proof(state, head, growth) if state else []
+        to = self._reader.founder, self._reader.origin
+        try:
+            call = self._reader.contract.functions.anchor(*to, head.size, head.root, proof)
+            self._sender.send(account, call)
+        except self._reverts as error:
+            # Another process, or this one before it died, may have been first.
+            if self._reader.state() == state:
+                raise Unavailable("the contract refuses the head") from error
 
     def _expected(self, evidence: AnchorEvidence, checkpoint: Checkpoint) -> Mapping[str, Any]:
         facts = evidence.facts
@@ -123,103 +140,56 @@ class EvmAnchor:
             raise VerificationError(f"anchor: the evidence is not of kind {KIND!r}, or of another log")
         if not isinstance(facts["transaction"], str) or not _is_hash(facts["transaction"]):
             raise VerificationError("malformed anchor: want the hash of a transaction")
-        pinned = {
-            "chain": self._pins.chain,
-            "contract": self._pins.contract.lower(),
-            "code": self._pins.code,
-            "sender": self._sender().lower(),
-        }
-        if {name: facts[name] for name in pinned} != pinned:
+        pinned = (
+            self._pins.chain, self._pins.contract.lower(), self._pins.code, self._pins.founder.lower()
+        )  # fmt: skip
+        if tuple(facts[name] for name in _PINNED) != pinned:
             raise VerificationError(
-                "anchor: the evidence names another chain, contract or sender than is pinned"
+                "anchor: the evidence names another chain, contract or founder than is pinned"
             )
         return facts
 
-    def _ensure_pinned(self) -> None:
-        chain = self._web3.eth.chain_id
-        if chain != self._pins.chain:
-            raise Unavailable(f"the RPC serves chain {chain}, and {self._pins.chain} is pinned")
-        if code_hash(bytes(self._web3.eth.get_code(self._contract.address))) != self._pins.code:
-            raise Unavailable("the contract's code is not the one that is pinned")
+    def _ensure_agreed(self, facts: Mapping[str, Any]) -> None:
+        """Let the other RPC, where one is pinned, show the same event in the same block."""
+        if self._second is None:
+            return
+        if self._second.final() < facts["block"]:
+            raise Unavailable(f"for the second RPC, block {facts['block']} is not final yet")
+        if self._second.in_transaction(facts["transaction"], facts["log"]) != facts:
+            raise VerificationError(
+                f"anchor: the two RPCs show different blocks {facts['block']}: one of them lies"
+            )
 
-    def _sender(self) -> str:
-        if self._key and not self._pins.sender:
-            return self._account().address
-        if not self._pins.sender:
-            raise Unavailable("whose heads count is not known: pin &sender=0x<address> in the anchor's URL")
-        return str(self._web3.to_checksum_address(self._pins.sender))
-
-    def _account(self) -> LocalAccount:
+    def _owner(self, state: State | None) -> LocalAccount:
+        """Return the account of the key, if it owns the log."""
         account = account_of(self._key() if callable(self._key) else self._key)
-        if self._pins.sender and account.address.lower() != self._pins.sender.lower():
-            raise Unavailable("the anchor's key is not the sender's that is pinned")
+        owner = state.owner if state else self._pins.founder
+        if account.address.lower() != owner.lower():
+            raise Unavailable("the anchor's key is not the one that owns this log in the contract")
         return account
 
-    def _head(self) -> Head | None:
-        size, _, root = self._contract.functions.head(self._sender(), self._topic).call()
-        return Head(size, root) if size else None
+    def _readers(self) -> list[Reader]:
+        return [self._reader, *([self._second] if self._second else [])]
 
-    def _holds(self, size: int, root: bytes) -> bool:
-        head = self._head()
-        if head is None or head.size < size:
-            return False
-        if head.size > size:
-            raise Conflict(f"the anchor holds {head.size} entries and the log {size}: it was rolled back")
-        if head.root != root:
-            raise VerificationError(f"the anchor holds another root of size {size}: the log was forked")
-        return True
+    def _glance(self) -> None:
+        """Let pass the pinned chain and a log that is not marked.
 
-    def _send(self, size: int, root: bytes) -> None:
-        call = self._contract.functions.anchor(self._topic, size, root)
-        send(self._web3, self._account(), call, confirmations=self._pins.confirmations)
+        An audit checks thousands of anchors in a row: what it saw a second ago still counts.
+        """
+        if time.monotonic() - self._seen > _GLANCE_SECONDS:
+            self._ensure_pinned()
+            self._reader.state()
+            self._final, self._seen = self._reader.final(), time.monotonic()
 
-    def _find(self, size: int, root: bytes) -> Any:
-        """Return the event of the newest head; a chain holds at most one of each size."""
-        sent = self._contract.events.Anchored.get_logs(
-            from_block=0, argument_filters={"sender": self._sender(), "origin": self._topic}
-        )
-        for event in reversed(list(sent)):
-            if event["args"]["size"] == size and event["args"]["root"] == root:
-                return event
-        raise Unavailable("the chain holds the head and shows no event of it: its logs may be pruned")
-
-    def _event(self, logs: list[Any], index: Any) -> Any:
-        """Return the event that is number `index` of its block, if it is of this contract and log."""
-        topics = (self._signature, bytes.fromhex(self._sender()[2:]).rjust(32, b"\0"), self._topic)
-        for log in logs:
-            found = (log["address"], log["logIndex"], *map(bytes, log["topics"]))
-            if found == (self._contract.address, index, *topics):
-                return self._contract.events.Anchored().process_log(log)
-        return None
-
-    def _facts(self, event: Any) -> dict[str, Any]:
-        """Return what evidence says of an event, its block taken from the chain as it is now."""
-        block = self._web3.eth.get_block(event["blockNumber"])
-        if block["hash"] != event["blockHash"]:
-            raise Unavailable("the chain was reorganised: the anchor's block is not in it any more")
-        if self._web3.eth.block_number < block["number"] + self._pins.confirmations:
-            raise Unavailable(f"the anchor's block has fewer than {self._pins.confirmations} confirmations")
-        return {
-            "chain": self._pins.chain,
-            "contract": self._pins.contract.lower(),
-            "code": self._pins.code,
-            "sender": self._sender().lower(),
-            "transaction": event["transactionHash"].to_0x_hex(),
-            "block": block["number"],
-            "block_hash": block["hash"].to_0x_hex(),
-            "block_time": block["timestamp"],
-            "log": event["logIndex"],
-            "size": event["args"]["size"],
-            "root": event["args"]["root"].hex(),
-        }
+    def _ensure_pinned(self) -> None:
+        for reader in self._readers():
+            reader.ensure_pinned()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except (*FAULTS, *self._reverts) as error:  # type: ignore[misc]  # a tuple, whatever mypy says
-            raise Unavailable(f"the chain does not answer as it should: {type(error).__name__}") from error
+    def _asking(self) -> Iterator[None]:
+        with self._lock, translated(self._reverts):
+            self._ensure_pinned()
+            yield
 
 
 def remote_anchor(address: str, origin: str, key: Key = b"") -> EvmAnchor:
@@ -233,30 +203,55 @@ def remote_anchor(address: str, origin: str, key: Key = b"") -> EvmAnchor:
     return EvmAnchor(connect(rpc), pins, origin, key)
 
 
-def deploy(rpc: str, key: bytes) -> str:
+def deploy(rpc: str, key: bytes, *, confirmations: int | None = None) -> str:
     """Put a fresh contract on the chain at `rpc`, paid for by `key`; return its URL with everything pinned.
 
     Raises:
         Unavailable: the chain does not answer, or does not take the contract.
 
     """
-    try:
-        web3 = connect(rpc)
-        pins = deployed(web3, account_of(key))
-    except (*FAULTS, Reverted) as error:
-        raise Unavailable(f"the contract cannot be deployed: {type(error).__name__}") from error
+    with translated():
+        pins = deployed(connect(rpc), account_of(key), confirmations)
     return f"evm:{rpc}#{pins.text()}"
 
 
-def deployed(web3: Web3, account: LocalAccount) -> Pins:
-    """Put a fresh contract on the chain; return its pins."""
+def deployed(web3: Web3, account: LocalAccount, confirmations: int | None) -> Pins:
+    """Put a fresh contract on the chain; return its pins, with the account as founder."""
     contract = web3.eth.contract(abi=artefact().abi, bytecode=artefact().bytecode)
-    receipt = send(web3, account, contract.constructor())
-    address = receipt["contractAddress"]
+    address = send(web3, account, contract.constructor())["contractAddress"]
     code = code_hash(bytes(web3.eth.get_code(address)))
     if code != artefact().code_hash:
         raise Unavailable("the chain holds other code than was sent: it is no EVM, or changes contracts")
-    return Pins(address, web3.eth.chain_id, code, account.address)
+    return Pins(address, web3.eth.chain_id, code, account.address, confirmations)
+
+
+def _proof(state: State, head: Checkpoint, growth: Growth) -> list[bytes]:
+    """Return the proof that `head` extends the contract's head, verified as the contract will."""
+    proof = list(growth(state.size))
+    try:
+        verify_consistency(state.size, head.size, proof, old_root=state.root, new_root=head.root)
+    except VerificationError as error:
+        raise VerificationError(
+            f"the anchor holds another history: its head of {state.size} entries is none of this log's: "
+            "the log was forked"
+        ) from error
+    return proof
+
+
+def _ensure_same(state: State, head: Checkpoint) -> None:
+    if state.size > head.size:
+        raise Conflict(f"the anchor holds {state.size} entries and the log {head.size}: it was rolled back")
+    if state.root != head.root:
+        raise VerificationError(f"the anchor holds another root of size {head.size}: the log was forked")
+
+
+def _moment(stamp: int) -> str:
+    """Return a block's time, in seconds or milliseconds, as UTC; nobody vouches for it but the chain."""
+    seconds = stamp / 1000 if stamp >= _MILLISECONDS else stamp
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return f"time {stamp}"
 
 
 def _is_hash(text: str) -> bool:

@@ -6,43 +6,44 @@ and catches accidents; it proves nothing against the operator.
 
 import json
 import logging
-import os
 import threading
 from pathlib import Path
 
 from dataspace.errors import Conflict, Unavailable, VerificationError
-from dataspace.ledger.anchors import Head
-from dataspace.proof.canonical import JSON, canonical
+from dataspace.ledger.anchors import Growth, Head
+from dataspace.ledger.anchors.kept import Kept
+from dataspace.proof.canonical import JSON
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.receipt import AnchorEvidence
 
 KIND = "file"
 _LOG = logging.getLogger("dataspace")
+_Line = tuple[Head, AnchorEvidence]
 
 
 class FileAnchor:
     """The file of one log's heads; of other logs' lines it only keeps clear."""
 
     def __init__(self, path: Path, origin: str) -> None:
-        self._path, self._origin = path, origin
+        self._path, self._origin, self._kept = path, origin, Kept(path, origin)
         self._lock = threading.Lock()
+        self._known: tuple[object, list[_Line]] = (None, [])
         _LOG.warning(
             "the anchor %s is a file of this service's own: it proves nothing against its operator", path
         )
 
-    def publish(self, size: int, root: bytes, note: str) -> AnchorEvidence:
+    def publish(self, head: Checkpoint, note: str, _: Growth) -> AnchorEvidence:
         """Append a head, or find it there; see `Anchor`."""
         with self._lock:
             known = self._read()
-            last = known[-1] if known else None
-            if last and last[0].size >= size:
-                return _same(last, Head(size, root))
-            facts: dict[str, JSON] = {"origin": self._origin, "size": size, "root": root.hex()}
+            if known and known[-1][0].size >= head.size:
+                return _same(known[-1], head)
+            facts: dict[str, JSON] = {"origin": self._origin, "size": head.size, "root": head.root.hex()}
             evidence = AnchorEvidence(KIND, note, (), facts)
-            self._append(canonical(evidence.to_json()) + b"\n")
+            self._kept.append(evidence)
             return evidence
 
-    def latest(self) -> Head | None:
+    def latest(self, *, final: bool = True) -> Head | None:  # noqa: ARG002 - nothing in a file vanishes
         """Return the head of the last line; see `Anchor`."""
         with self._lock:
             known = self._read()
@@ -53,23 +54,30 @@ class FileAnchor:
         wanted = Head(checkpoint.size, checkpoint.root)
         if evidence.kind != KIND or checkpoint.origin != self._origin:
             raise VerificationError(f"anchor: the evidence is of kind {evidence.kind!r}, or of another log")
-        for head, kept in self._read():
+        with self._lock:
+            known = self._read()
+        for head, kept in known:
             if head == wanted and kept.checkpoint == evidence.checkpoint:
                 return f"{self._path.name} holds size {head.size}; the file is the operator's own"
         raise VerificationError(
             f"anchor: {self._path.name} does not hold this checkpoint of size {wanted.size}"
         )
 
-    def _read(self) -> list[tuple[Head, AnchorEvidence]]:
+    def _read(self) -> list[_Line]:
+        """Return this log's lines, read again when the file has changed."""
         try:
-            lines = self._path.read_bytes().split(b"\n")[:-1]
+            now = self._path.stat()
+            state = (now.st_size, now.st_mtime_ns, now.st_ino)
+            if self._known[0] != state:
+                lines = self._path.read_bytes().split(b"\n")[:-1]
+                self._known = state, [found for line in lines if (found := self._line(line))]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise Unavailable(f"the anchor file cannot be read: {error.strerror}") from error
-        return [found for line in lines if (found := self._line(line))]
+        return self._known[1]
 
-    def _line(self, line: bytes) -> tuple[Head, AnchorEvidence] | None:
+    def _line(self, line: bytes) -> _Line | None:
         try:
             evidence = AnchorEvidence.from_json(json.loads(line))
             facts = evidence.facts
@@ -80,41 +88,10 @@ class FileAnchor:
             raise Unavailable("the anchor file holds a line that is no evidence") from error
         return head, evidence
 
-    def _append(self, line: bytes) -> None:
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                _drop_torn_line(descriptor)
-                os.write(descriptor, line)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            _sync_folder(self._path.parent)
-        except OSError as error:
-            raise Unavailable(f"the anchor file cannot be written: {error.strerror}") from error
 
-
-def _same(kept: tuple[Head, AnchorEvidence], head: Head) -> AnchorEvidence:
+def _same(kept: _Line, head: Checkpoint) -> AnchorEvidence:
     if kept[0].size > head.size:
         raise Conflict(f"the anchor holds {kept[0].size} entries and the log {head.size}: it was rolled back")
     if kept[0].root != head.root:
         raise VerificationError(f"the anchor holds another root of size {head.size}: the log was forked")
     return kept[1]
-
-
-def _drop_torn_line(descriptor: int) -> None:
-    """Cut off what a crash left of a line: nobody was told that it is there."""
-    size = os.fstat(descriptor).st_size
-    content = os.pread(descriptor, size, 0)
-    whole = content.rfind(b"\n") + 1
-    if whole != size:
-        os.ftruncate(descriptor, whole)
-
-
-def _sync_folder(folder: Path) -> None:
-    # A new file's name is on the disk only when its folder is.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -51,4 +51,5 @@ def local_chain(key: bytes) -> LocalChain:
     account = account_of(key)
     funded: TxParams = {"from": web3.eth.accounts[0], "to": account.address, "value": web3.to_wei(1, "ether")}
     web3.eth.wait_for_transaction_receipt(web3.eth.send_transaction(funded))
-    return LocalChain(web3, deployed(web3, account), (TransactionFailed,))
+    # Every block of it is final.
+    return LocalChain(web3, deployed(web3, account, 0), (TransactionFailed,))

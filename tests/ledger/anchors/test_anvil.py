@@ -10,6 +10,7 @@ import pytest
 
 from dataspace.ledger.anchors import Head, anvil, open_anchor
 from dataspace.ledger.anchors.evm import deploy
+from dataspace.proof.checkpoint import Checkpoint
 from tests.programs import need
 
 
@@ -19,8 +20,9 @@ def test_what_is_anchored_survives_a_restart(tmp_path: Path) -> None:
     assert first
     with first:
         first.fund(key)
-        url = deploy(first.rpc, key)
-        open_anchor(url, "example.org/log", key).publish(5, b"\1" * 32, "note")
+        url = deploy(first.rpc, key, confirmations=0)
+        head = Checkpoint("example.org/log", 5, b"\1" * 32)
+        assert open_anchor(url, head.origin, key).publish(head, "note", lambda _: [])
     port = int(first.rpc.rpartition(":")[2])
     second = anvil.start(tmp_path / "state.json", port=port, command=command, seconds=30)
     assert second
