@@ -14,6 +14,7 @@
     │   └── TooCostly         ... stopped at a limit of time or memory              422
     ├── TooMany               the caller: later                                     429
     ├── Unavailable           the operator: something the service needs is missing  503
+    │   └── OutOfSpace        ... room on its disk                                  507
     └── VerificationError     nobody: the evidence is wrong
 
 Messages are lower-case sentences that hold the value and the expectation, and
@@ -110,6 +111,12 @@ class Unavailable(DataSpaceError):
     """A part the service needs did not answer; nothing was done."""
 
     code = "unavailable"
+
+
+class OutOfSpace(Unavailable):
+    """The service's disk is full; nothing was done, and what only reads goes on."""
+
+    code = "out-of-space"
 
 
 class VerificationError(DataSpaceError):

@@ -1,13 +1,16 @@
 """Where the bytes of an upload go while they arrive: sealed under a key that only this process holds."""
 
+import errno
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dataspace.catalog.payloads import seal_writer
-from dataspace.errors import TooLarge, Unprocessable
+from dataspace.errors import OutOfSpace, TooLarge, Unavailable, Unprocessable
 from dataspace.keys import fresh_key
 
 
@@ -29,6 +32,7 @@ class Staging:
 
         Raises:
             TooLarge: the upload passed its limit; it is discarded.
+            OutOfSpace: the disk is full; it is discarded.
 
         """
         self._size += len(chunk)
@@ -36,17 +40,20 @@ class Staging:
             self.discard()
             raise TooLarge(f"the upload has more than {self._limit} bytes", limit=self._limit)
         self._sha256.update(chunk)
-        self._writer.write(chunk)
+        with self._room():
+            self._writer.write(chunk)
 
     def finish(self, declared_sha256: str = "") -> None:
         """Close the upload and compare it with the digest its sender declared, if any.
 
         Raises:
             Unprocessable: it is empty, or another file than was declared; it is discarded.
+            OutOfSpace: the disk is full; it is discarded.
 
         """
-        self._writer.close()
-        self._file.close()
+        with self._room():
+            self._writer.close()
+            self._file.close()
         found = self._sha256.hexdigest()
         if declared_sha256 and not hmac.compare_digest(found, declared_sha256.lower()):
             self.discard()
@@ -64,5 +71,18 @@ class Staging:
 
     def discard(self) -> None:
         """Remove the file; a second time does nothing."""
-        self._file.close()
+        with suppress(OSError):  # what is still to be written would not fit either
+            self._file.close()
         self._path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.discard()
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+            kind, what = (
+                (OutOfSpace, "the disk is full") if full else (Unavailable, "the disk does not write")
+            )
+            raise kind(f"{what}: the upload was not taken") from error

@@ -16,8 +16,10 @@ reloads what is durable before the next one. One thread at a time writes: the
 first of those that wait (`combining`).
 """
 
+import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol, TypeVar
@@ -26,14 +28,18 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, TimeoutError  # noqa: A004 - of the pool of connections
 from sqlmodel import Session
 
-from dataspace.database.acts import Act, UndoneError, act_session, stage
+from dataspace.database.acts import Act, UndoneError, act_session, position, stage
 from dataspace.database.combining import Combiner
 from dataspace.database.dialects import PATIENCE, append_only, open_backend
+from dataspace.database.faults import Fault, fault_of
 from dataspace.errors import Unavailable
 
-__all__ = ["Database", "Integrator", "append_only", "crash_at", "stage"]
+__all__ = ["Database", "Integrator", "append_only", "crash_at", "position", "stage"]
 
 T = TypeVar("T")
+_LOG = logging.getLogger("dataspace.database")
+
+_PASSED: Final[Counter[str]] = Counter()  # how often each point was passed where a test may want to die
 
 BATCH: Final = 512  # acts of one transaction: bounds how long the first of them waits
 
@@ -79,6 +85,7 @@ class Database:
         self._writer: Combiner[Act[Any]] = Combiner(self._write, BATCH)
         self._writing: int | None = None  # the thread that runs a batch, if any
         self._connection: Connection | None = None
+        self._fault: Fault | None = None  # of the disk, after which nothing is written any more
 
     @property
     def dialect(self) -> str:
@@ -93,6 +100,7 @@ class Database:
 
         Raises:
             Unavailable: the batch did not commit; nothing of it happened.
+            OutOfSpace: ... because the disk is full; later acts may commit.
             Conflict: the act broke a constraint of the database.
 
         Whatever else `act` raises is raised here, after the act was undone.
@@ -100,6 +108,8 @@ class Database:
         """
         if self._readonly:
             raise Unavailable("the database was opened for reading only")
+        if self._fault is not None:
+            raise Unavailable(self._fault.value)
         waiting = Act(act)
         self._submit(waiting)
         return waiting.outcome()
@@ -168,6 +178,7 @@ class Database:
         except UndoneError:
             pass  # A lone act failed, and its transaction was rolled back.
         except BaseException as error:
+            self._stop_after(error)
             for act in acts:
                 act.fail(error)
             self._abandon()
@@ -175,6 +186,12 @@ class Database:
                 raise
         finally:
             self._writing = None
+
+    def _stop_after(self, error: BaseException) -> None:
+        fault = fault_of(error)
+        if fault in (Fault.LOST, Fault.DAMAGED):
+            _LOG.critical("nothing more is written: %s", fault.value)
+            self._fault = fault
 
     def _transact(self, acts: list[Act[Any]]) -> None:
         connection, staged = self._connected(), list[Any]()
@@ -233,6 +250,10 @@ class Database:
 
 
 def crash_at(point: str) -> None:
-    """Die here like a killed process when `DATASPACE_CRASH_AT` names this point; for tests of recovery."""
-    if os.environ.get("DATASPACE_CRASH_AT") == point:
+    """Die like a killed process when `DATASPACE_CRASH_AT` is `<point>[:<n>]`, the n-th time; for tests."""
+    wanted, _, count = os.environ.get("DATASPACE_CRASH_AT", "").partition(":")
+    if wanted != point:
+        return
+    _PASSED[point] += 1
+    if _PASSED[point] >= int(count or 1):
         os._exit(137)

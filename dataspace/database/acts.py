@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel import Session
 
-from dataspace.errors import Conflict, Unavailable
+from dataspace.database.faults import Fault, fault_of
+from dataspace.errors import Conflict, OutOfSpace, Unavailable
 
 T = TypeVar("T")
 
@@ -56,9 +57,7 @@ class Act(Generic[T]):
     def fail(self, error: BaseException) -> None:
         """Note that the batch failed, which matters only to an act that had not failed by itself."""
         if self._error is None:
-            undone = "the batch did not commit: nothing was done"
-            self._error = Unavailable(str(error) if isinstance(error, Unavailable) else undone)
-            self._error.__cause__ = error
+            self._error = _unavailable(error, "the batch did not commit: nothing was done")
 
     def outcome(self) -> T:
         """Return the result of the act, or raise its error, on its caller's thread."""
@@ -72,6 +71,11 @@ def stage(session: Session, item: Any) -> int:
     staged: list[Any] = session.info[_STAGED]
     staged.append(item)
     return len(staged) - 1
+
+
+def position(session: Session) -> int:
+    """Return the position in the batch that the next staged item will have."""
+    return len(session.info[_STAGED])
 
 
 @contextmanager
@@ -89,12 +93,23 @@ def act_session(connection: Connection, staged: list[Any], *, savepoint: bool = 
         session.close()
 
 
+def _unavailable(error: BaseException, otherwise: str) -> Unavailable:
+    """Return why nothing was done: a fault of the disk by its name, whatever else failed in our words."""
+    fault = fault_of(error)
+    if fault is not None:
+        domain: Unavailable = OutOfSpace(fault.value) if fault is Fault.FULL else Unavailable(fault.value)
+    else:
+        domain = Unavailable(str(error) if isinstance(error, Unavailable) else otherwise)
+    domain.__cause__ = error
+    return domain
+
+
 def _translated(error: Exception) -> Exception:
     """Return the domain's error for one of the database's; its own text may name a stored value."""
     if isinstance(error, IntegrityError):
         domain: Exception = Conflict("the act contradicts what is stored")
     elif isinstance(error, SQLAlchemyError):
-        domain = Unavailable("the database did not carry out the act")
+        domain = _unavailable(error, "the database did not carry out the act")
     else:
         return error
     domain.__cause__ = error

@@ -22,6 +22,7 @@ from dataspace.errors import (
     IllegalTransition,
     Malformed,
     NotFound,
+    OutOfSpace,
     PolicyDenied,
     Refused,
     TooCostly,
@@ -56,6 +57,7 @@ STATUS: Final[dict[type[DataSpaceError], int]] = {
     TooCostly: 422,
     TooMany: 429,
     Unavailable: 503,
+    OutOfSpace: 507,
     # The evidence that does not hold is the service's own: the caller's is only ever reported on.
     VerificationError: 500,
 }
@@ -86,6 +88,7 @@ _ADVICE: Final = {
     429: "Wait as many seconds as the header Retry-After says.",
     500: "Tell the operator the id of the problem: the log holds the cause under it.",
     503: "Nothing was done. Wait as many seconds as the header Retry-After says, then repeat the request.",
+    507: "Nothing was done. Repeat the request when the operator has made room.",
 }
 
 _ADVICE_ZH: Final = {
@@ -101,6 +104,7 @@ _ADVICE_ZH: Final = {
     429: "请等待 Retry-After 头给出的秒数。",
     500: "请把问题编号告诉运营方：日志中以该编号记有原因。",
     503: "什么也没有做。请等待 Retry-After 头给出的秒数，然后重试。",
+    507: "什么也没有做。请等运营方腾出空间后重试。",
 }
 
 _MEANING_ZH: Final = {
@@ -117,6 +121,7 @@ _MEANING_ZH: Final = {
     "too-costly": "工作达到时间或内存上限，已被停止。",
     "too-many": "请求过于频繁或一次过多；稍后可能成功。",
     "unavailable": "服务所需的某个部分没有应答；什么也没有做。",
+    "out-of-space": "服务的磁盘已满；什么也没有做，只读的操作照常进行。",
     "verification-failed": "证据不成立：散列、签名、证明或格式有误。",
     "method-not-allowed": "这个资源不支持该方法。",
     "internal": "发生了没有预料到的错误。",
