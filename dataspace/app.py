@@ -2,47 +2,37 @@
 
 import hashlib
 import logging
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlmodel import Session, select
 
 from dataspace import migrations
-from dataspace.catalog.register import Registrar
-from dataspace.catalog.search import Catalogue
-from dataspace.catalog.upload import Uploads
+from dataspace.assembly import assemble
 from dataspace.database import Database
 from dataspace.errors import Malformed, Unavailable, VerificationError
 from dataspace.keys import KeyStore, open_keys
 from dataspace.keys.file import FileKeys
+from dataspace.ledger import keyring
 from dataspace.ledger.anchored import FILE, Anchorage
 from dataspace.ledger.anchors import open_anchor
+from dataspace.ledger.keyring import KEYS, adopt_keys
 from dataspace.ledger.log import Log
 from dataspace.membership.admit import Admission, Membership, checked_hash
-from dataspace.negotiation.negotiate import Negotiator
 from dataspace.policy import PolicyEngine, open_policy
 from dataspace.policy.models import PolicyBundle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
-from dataspace.sandbox import Pool
 from dataspace.settings import Settings
 from dataspace.space import Space, utc_now
-from dataspace.transfer.answer import Answers
-from dataspace.transfer.encrypted import EncryptedAnswers
-from dataspace.transfer.engine import WORKER, Engine
-from dataspace.transfer.receipts import Receipts
 from dataspace.web.service import Service
 from dataspace.worker import Job, Worker
 from dataspace.zones.pack import Pack, load_packs
 
 _LOG = logging.getLogger("dataspace")
-_MEGABYTE = 1 << 20
-_ENCRYPTED_MEMORY = 2048 * _MEGABYTE
-_INTAKE_SECONDS = 600.0
-_ENCRYPTED_SECONDS = 30.0
 _EXPIRE_SECONDS = 3600.0
 
 
@@ -63,19 +53,52 @@ def initialise(settings: Settings, name: str, login: str, password: str | None =
     Database(settings.database).close()  # or somebody else is using it
     migrations.upgrade(settings.database)
     if isinstance(keys, FileKeys):
-        for needed in ("log", "anchor", *(f"zone/{zone}" for zone in packs)):
+        for needed in (*KEYS, *(f"zone/{zone}" for zone in packs)):
             if not keys.has(needed):
                 keys.create(needed)
     with _space(settings, packs, keys, utc_now) as space:
         if settings.anchor != Settings(home=settings.home).anchor or (settings.home / FILE).exists():
             _anchorage(space).guard()
         _adopt(space, space.policy)
+        adopt_keys(space.database, space.log, space.settings.origin, keys)
         return Membership(space).found(name, login, hashed)
 
 
 def log_key(settings: Settings) -> str:
     """Return the log's verifier key, read from the service's own keys: what to give to auditors by hand."""
-    return Log(settings.origin, open_keys(settings.keys), clock=utc_now).vkey()
+    return str(public_keys(settings)["log"])
+
+
+def public_keys(settings: Settings) -> dict[str, Any]:
+    """Return every verifier key of a space, in use or not, and the rotations of its log's key.
+
+    Raises:
+        Unavailable: the space was not made yet, or its keys are not there.
+
+    """
+    migrations.ensure_current(settings.database)
+    log = Log(settings.origin, open_keys(settings.keys), clock=utc_now)
+    database = Database(settings.database, readonly=True)
+    try:
+        with database.reading() as session:
+            log.recall(session)
+            return keyring.public_keys(log, session)
+    finally:
+        database.close()
+
+
+@contextmanager
+def open_space(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Space]:
+    """Open a space for one act of its operator, without its workers; the log may grow if its anchor lets it.
+
+    Raises:
+        Unavailable: the database is of another schema, or the log is behind its anchor and may not grow.
+        Conflict: another process serves this home.
+
+    """
+    with _space(settings, _packs(settings), open_keys(settings.keys), clock) as space:
+        _begin(space)
+        yield space
 
 
 @contextmanager
@@ -93,14 +116,15 @@ def open_service(
     """
     with ExitStack() as stack:
         space = stack.enter_context(_space(settings, _packs(settings), open_keys(settings.keys), clock))
-        yield _service(space, stack, warm=warm)
+        yield assemble(space, _begin(space), stack, warm=warm)
 
 
 def jobs(service: Service) -> Worker:
     """Return the periodic jobs of a space, not started."""
     return Worker(
         [
-            Job("anchor", float(service.space.settings.anchor_seconds), service.anchors.publish),
+            Job("publish", float(service.space.settings.publish_seconds), service.publisher.publish),
+            Job("anchor", float(service.space.settings.anchor_seconds), service.publisher.anchor),
             Job("expire-uploads", _EXPIRE_SECONDS, service.uploads.expire),
         ]
     )
@@ -122,7 +146,9 @@ def _space(
 
 def _anchorage(space: Space) -> Anchorage:
     settings, keys = space.settings, space.keys
-    key = (lambda: keys.raw("anchor")) if isinstance(keys, FileKeys) else b""
+    with space.database.reading() as session:
+        name = keyring.key_name(session, keyring.Role.ANCHOR)
+    key = (lambda: keys.raw(name)) if isinstance(keys, FileKeys) else b""
     anchor = open_anchor(settings.anchor, settings.origin, key)
     return Anchorage(space.database, space.log, anchor, settings.home / FILE)
 
@@ -133,16 +159,18 @@ def _begin(space: Space) -> Anchorage:
     anchors = _anchorage(space)
     anchors.guard()
     _adopt(space, space.policy)
+    adopt_keys(space.database, space.log, space.settings.origin, space.keys)
     return anchors
 
 
 def _ensure_same_log(space: Space) -> None:
     """Let a log pass that has this origin and was signed by these keys."""
-    verifier = Verifier.parse(space.log.vkey())
     with space.database.reading() as session:
         if not space.log.size(session):
             return
+        space.log.recall(session)
         note = space.log.checkpoint(session)
+    verifier = Verifier.parse(space.log.vkey())
     try:
         Checkpoint.open(note, verifier)
     except VerificationError as error:
@@ -150,81 +178,6 @@ def _ensure_same_log(space: Space) -> None:
             f"the log in the database is {note.splitlines()[0]!r} under another key or origin than "
             f"{verifier}: restore the keys, and leave DATASPACE_ORIGIN as it was when the space was made"
         ) from error
-
-
-def _service(space: Space, stack: ExitStack, *, warm: bool) -> Service:
-    settings = space.settings
-    intake = _pool(
-        stack,
-        Pool(
-            "dataspace.catalog.intake:Intake",
-            workers=1,
-            memory=settings.worker_memory,
-            deadline=_INTAKE_SECONDS,
-        ),
-    )
-    queries = _pool(
-        stack,
-        Pool(
-            WORKER,
-            workers=settings.workers,
-            memory=settings.worker_memory,
-            deadline=float(settings.query_seconds),
-        ),
-    )
-    encrypted = _pool(
-        stack,
-        Pool(
-            "dataspace.privacy.encrypted:Evaluator",
-            workers=settings.workers,
-            memory=_ENCRYPTED_MEMORY,
-            deadline=_ENCRYPTED_SECONDS,
-        ),
-    )
-    builder = _pool(
-        stack,
-        Pool(
-            "dataspace.privacy.cube:Builder", workers=1, memory=_ENCRYPTED_MEMORY, deadline=_ENCRYPTED_SECONDS
-        ),
-    )
-    if warm:
-        threading.Thread(target=_warm, args=((queries, intake, encrypted, builder),), daemon=True).start()
-    engine = Engine(queries)
-    answers = EncryptedAnswers(space, engine, builder, encrypted)
-
-    def withdrawn(dataset: str) -> None:
-        engine.evict(dataset)
-        answers.forget(dataset)
-
-    anchors = _begin(space)
-    uploads = Uploads(space, intake)
-    uploads.sweep()
-    answers.sweep()
-    return Service(
-        space=space,
-        anchors=anchors,
-        membership=Membership(space),
-        uploads=uploads,
-        registrar=Registrar(space, uploads, withdrawn),
-        catalogue=Catalogue(space),
-        negotiator=Negotiator(space),
-        answers=Answers(space, engine),
-        encrypted=answers,
-        receipts=Receipts(space, anchors),
-    )
-
-
-def _warm(pools: Sequence[Pool]) -> None:
-    with suppress(
-        Unavailable
-    ):  # the service may be closing; and a pool that cannot start says so when called
-        for pool in pools:
-            pool.warm()
-
-
-def _pool(stack: ExitStack, pool: Pool) -> Pool:
-    stack.callback(pool.close)
-    return pool
 
 
 def _packs(settings: Settings) -> dict[str, Pack]:

@@ -44,10 +44,16 @@ class Settings:
     worker_memory: int = 4 << 30
     query_seconds: int = 20
     anchor_seconds: int = 60
+    publish_seconds: int = 10
+    witnesses: str = ""
+    witness_fail: str = "closed"
+    timestamps: str = ""
 
     def __post_init__(self) -> None:
         # Worker processes run in another folder: to them a relative path would name another place.
         object.__setattr__(self, "home", self.home.absolute())
+        if self.witnesses:
+            object.__setattr__(self, "witnesses", str(Path(self.witnesses).absolute()))
         defaults = {
             "database": f"sqlite:///{self.home}/dataspace.db",
             "policy": f"bundle:{_shipped('policies')}",
@@ -60,6 +66,8 @@ class Settings:
                 object.__setattr__(self, name, value)
         if self.worker not in {"inline", "off"}:
             raise Malformed(f"setting DATASPACE_WORKER is {self.worker!r}, want inline or off")
+        if self.witness_fail not in {"closed", "open"}:
+            raise Malformed(f"setting DATASPACE_WITNESS_FAIL is {self.witness_fail!r}, want closed or open")
         if self.workers < 1:
             raise Malformed("setting DATASPACE_WORKERS is 0, want at least 1")
 

@@ -5,6 +5,7 @@
         agreement = space.negotiate(offer, "statistics")
         answer = space.query(agreement["id"], "SELECT district, COUNT(*) FROM data GROUP BY district")
         answer.rows, answer.units, answer.receipt()
+        receipts = space.acknowledge([answer])
 
 What the service refuses is raised as the same error of `dataspace.errors`.
 """

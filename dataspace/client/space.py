@@ -15,6 +15,7 @@ import httpx2
 from dataspace.client.answer import Answer
 from dataspace.client.http import Http
 from dataspace.client.layout import Key, Layout
+from dataspace.client.receipts import acknowledged
 from dataspace.errors import Conflict, Malformed, VerificationError
 from dataspace.proof.verify import Report, verify_receipt
 from dataspace.wire import ARROW, ENTRY_HEADER, ENVELOPE, JSON, PRICE_HEADER, UNITS_HEADER
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _QUERY_SECONDS = 600
+_ACKNOWLEDGED = 1000  # answers of one act, at most
 
 
 class DataSpace:
@@ -65,9 +67,10 @@ class DataSpace:
         """Return one dataset of the catalogue."""
         return dict(self._http.get(f"/api/catalog/{_part(dataset)}"))
 
-    def receipt(self, entry: int) -> bytes:
-        """Return the receipt of an entry, not yet verified."""
-        return self._http.bytes(f"/api/receipts/{entry}")
+    def receipt(self, entry: int, fields: Sequence[str] = ()) -> bytes:
+        """Return the receipt of an entry, not yet verified; with `fields`, one that shows those alone."""
+        asked = f"?fields={quote(','.join(fields))}" if fields else ""
+        return self._http.bytes(f"/api/receipts/{entry}{asked}")
 
     def entries(self, start: int = 0, count: int = 100) -> list[dict[str, Any]]:
         """Return the entries that the participant may see, from index `start` on."""
@@ -90,15 +93,28 @@ class DataSpace:
         return list(self._http.get("/api/participants"))
 
     def admit(
-        self, name: str, login: str, roles: Sequence[str], password: str | None = None
+        self,
+        name: str,
+        login: str,
+        roles: Sequence[str],
+        password: str | None = None,
+        *,
+        zones: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Admit a participant; its token is in the answer and nowhere else."""
+        """Admit a participant; its token is in the answer and nowhere else.
+
+        `zones` bounds what an auditor may read; without any it reads every zone.
+        """
         body = {"name": name, "login": login, "roles": list(roles), "password": password}
-        return dict(self._http.post("/api/participants", body))
+        return dict(self._http.post("/api/participants", {**body, "zones": list(zones)}))
 
     def change(self, participant: str, **changes: Any) -> dict[str, Any]:
-        """Change a participant's `roles` or `status`."""
+        """Change a participant's `roles`, `status` or `zones`."""
         return dict(self._http.patch(f"/api/participants/{_part(participant)}", changes))
+
+    def erase(self, entry: int, basis: str) -> int:
+        """Erase what an entry says, on a legal basis; return the index of the entry that says so."""
+        return int(self._http.post(f"/api/entries/{entry}/erasure", {"basis": basis})["entry"])
 
     # -- providers
 
@@ -217,6 +233,23 @@ class DataSpace:
         answer = self._answer(self._http.exchange(path, accept=ENVELOPE, content=query.body))
         self._pinned.add((agreement, keys.id))
         return keys.decrypt(answer.content, query), answer
+
+    def acknowledge(self, answers: Sequence[Answer]) -> list[bytes]:
+        """Say that these answers were received; return the receipts of the entries, in their order.
+
+        Of each thousand all become entries or none. To say it again gives the same entries.
+
+        Raises:
+            Unprocessable: the ledger has another answer than one that was received.
+            VerificationError: the service acknowledged something else.
+
+        """
+        receipts: list[bytes] = []
+        for start in range(0, len(answers), _ACKNOWLEDGED):
+            some = answers[start : start + _ACKNOWLEDGED]
+            body = [{"entry": answer.entry, "answer_sha256": answer.sha256} for answer in some]
+            receipts += acknowledged(some, self._http.post("/api/acknowledgements", body))
+        return receipts
 
     def _answer(self, response: httpx2.Response) -> Answer:
         try:

@@ -18,9 +18,12 @@ _DECISION: Final = ("policy", "input")
 KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "log.created": ("origin", "vkey"),
+        "key.adopted": ("role", "vkey"),
+        "key.rotated": ("role", "old", "new", "reason", "statement"),
         "policy.adopted": ("digest", "revision"),
         "participant.admitted": ("participant", "roles", "by"),
         "participant.changed": ("participant", "roles", "status", "by"),
+        "auditor.assigned": ("participant", "zones", "by"),
         "credential.issued": ("participant", "by"),
         "credential.revoked": ("participant", "by"),
         "dataset.registered": (
@@ -43,6 +46,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("agreement", "dataset", "version", "form", "query_sha256", "answer_sha256"),
             *(*_DECISION, "units", "epsilon", "price"),
         ),
+        "answer.acknowledged": ("agreement", "answered", "answer_sha256", "by"),
         "query.refused": (
             *("agreement", "dataset", "form", "query_sha256", "reasons"),
             *(*_DECISION, "units", "epsilon"),

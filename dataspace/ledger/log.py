@@ -13,19 +13,20 @@ from typing import Any, Final, NamedTuple
 
 from sqlmodel import Session
 
-from dataspace.database import stage
-from dataspace.errors import NotFound, TooLarge, Unavailable, VerificationError
+from dataspace.database import crash_at, position, stage
+from dataspace.errors import Conflict, NotFound, TooLarge, Unavailable, VerificationError
 from dataspace.keys import KeyStore
 from dataspace.ledger.kinds import check_fields
-from dataspace.ledger.store import Head, Store, StoredEntry
-from dataspace.ledger.views import Views, record_of
+from dataspace.ledger.models import LedgerKey
+from dataspace.ledger.signer import Signer
+from dataspace.ledger.store import LOG, Head, Store, StoredEntry
+from dataspace.ledger.views import Views
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
-from dataspace.proof.record import seal
+from dataspace.proof.record import entry_of, seal
 from dataspace.proof.tiles import HEIGHT
 
-KEY: Final = "log"
+HANDOVER: Final = "key.rotated"
 SKEW: Final = timedelta(seconds=10)  # how far the clock may fall behind the last entry
 RECORD_LIMIT: Final = 1 << 16  # bytes of one record's canonical JSON
 
@@ -49,14 +50,17 @@ class Log(Views):
     """
 
     def __init__(self, origin: str, keys: KeyStore, *, clock: Callable[[], datetime]) -> None:
-        self._origin = origin
-        self._keys = keys
+        self._signer = Signer(origin, keys)
         self._clock = clock
-        self._verifier: Verifier | None = None
         self._floor = 0
         self._edge: merkle.Edge | None = None  # None: not read, or not to be trusted any more
         self._shared = True  # whether other processes may move the head
         self._last = datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def origin(self) -> str:
+        """The name of the log."""
+        return self._signer.origin
 
     def append(self, session: Session, kind: str, **fields: Any) -> int:
         """Record that `kind` happened; return the index the entry has once the act commits.
@@ -93,6 +97,32 @@ class Log(Views):
             raise NotFound(f"there is no record of entry {entry}")
         return self.append(session, "entry.erased", entry=entry, basis=basis)
 
+    def rotate(self, session: Session, name: str, reason: str) -> int:
+        """Hand the log over to the key `name` of the key store; return the index of the entry that says so.
+
+        The batch's head is signed by both keys, and every later one by the new
+        key alone. `reason` is `scheduled` or `compromised`.
+
+        Raises:
+            Conflict: another act of the same batch does it.
+            Unavailable: there is no such key.
+
+        """
+        size = self._open_edge().size
+        if any(row.role == LOG and row.entry >= size for row in Store(session).adopted_keys()):
+            raise Conflict("the log is being handed over to another key at this moment")
+        rotation = self._signer.rotation(name, size + position(session), reason)
+        statement, old, new = self._signer.statement(rotation, name), str(rotation.old), str(rotation.new)
+        index = self.append(session, HANDOVER, role=LOG, old=old, new=new, reason=reason, statement=statement)
+        session.add(LedgerKey(index=index, role=LOG, name=name, vkey=new, statement=statement))
+        return index
+
+    def adopt(self, session: Session, role: str, name: str, vkey: str) -> int:
+        """Record the verifier key that signs for the log in `role`, beside its own key; return the index."""
+        index = self.append(session, "key.adopted", role=role, vkey=vkey)
+        session.add(LedgerKey(index=index, role=role, name=name, vkey=vkey, statement=""))
+        return index
+
     def floor(self, size: int) -> None:
         """Refuse to append while the log has fewer entries than `size`: so many were anchored."""
         self._floor = max(self._floor, size)
@@ -111,7 +141,7 @@ class Log(Views):
         head = store.head(lock=True)
         if head is None:
             self._edge = merkle.Edge()
-            self.append(session, "log.created", origin=self._origin, vkey=self.vkey())
+            self.append(session, "log.created", origin=self.origin, vkey=self.vkey())
         elif self._edge is None or (self._edge.size, self._edge.root()) != (head.size, head.root):
             self._load(store, head)
 
@@ -133,28 +163,41 @@ class Log(Views):
             [(index, item.entry, item.leaf, item.kind, item.time) for index, item in numbered]
         )
         store.insert_records([(index, item.record, item.salts) for index, item in numbered])
+        crash_at("log.inserted")
         nodes = []
         for leaf in _read_back(store.entries(start, start + len(staged)), numbered):
             done = edge.append(leaf)
             nodes += [(height // HEIGHT, index, node) for height, index, node in done if height % HEIGHT == 0]
         store.insert_nodes(nodes)
-        head = Checkpoint(self._origin, edge.size, edge.root())
-        note = head.sign(self._trusted(), lambda message: self._keys.sign(KEY, message))
+        head = Checkpoint(self.origin, edge.size, edge.root())
+        handover = any(item.kind == HANDOVER for item in staged)
+        note = self._signer.sign(head, store, handover=handover)
+        crash_at("log.signed")
         if not store.swap_head(old, Head(head.size, head.root, note)):
             raise Unavailable(f"the head of the log is not at size {start} any more")
         self._edge = edge
 
     def reload(self) -> None:
-        """Forget the right edge: a batch that it may hold was not committed."""
+        """Forget the right edge, and with it the key: a batch that they may hold was not committed."""
         self._edge = None
 
     def vkey(self) -> str:
-        """Return the verifier key of the log, for auditors to pin."""
-        return str(self._trusted())
+        """Return the current verifier key of the log, for auditors to pin."""
+        return str(self._signer.verifier)
+
+    def recall(self, session: Session) -> None:
+        """Know the current key before the first batch; whoever opens the log calls it.
+
+        Raises:
+            Unavailable: the key store lacks that key, or holds another under its name.
+
+        """
+        self._signer.recall(Store(session))
 
     def _load(self, store: Store, head: Head) -> None:
         """Read the right edge, and believe it only if it leads to the checkpoint this log's key signed."""
-        signed = Checkpoint.open(head.checkpoint, self._trusted())
+        self._signer.recall(store)
+        signed = Checkpoint.open(head.checkpoint, self._signer.verifier)
         edge, last = merkle.Edge.read(signed.size, store.nodes()), store.last()
         if (
             last is None
@@ -177,11 +220,6 @@ class Log(Views):
         self._last = max(now, self._last)
         return self._last.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
-    def _trusted(self) -> Verifier:
-        if self._verifier is None:
-            self._verifier = Verifier(self._origin, self._keys.public_key(KEY))
-        return self._verifier
-
 
 def _read_back(rows: list[StoredEntry], numbered: list[tuple[int, Staged]]) -> list[bytes]:
     """Return the leaf hashes recomputed from the rows of this batch, if they are what was staged."""
@@ -189,8 +227,7 @@ def _read_back(rows: list[StoredEntry], numbered: list[tuple[int, Staged]]) -> l
         raise VerificationError(f"read back {len(rows)} entries, want {len(numbered)}")
     leaves = []
     for row, (index, item) in zip(rows, numbered, strict=True):
-        record = record_of(row)
-        leaf = None if record is None else merkle.leaf_hash(record.entry())
+        leaf = merkle.leaf_hash(entry_of(row.record or "", row.salts or b""))
         if row.number != index or leaf != item.leaf or leaf != row.leaf or row.entry != item.entry:
             raise VerificationError(f"entry {index} was read back with another hash than it was written with")
         leaves.append(row.leaf)

@@ -4,12 +4,13 @@ Rows are never changed, so any tile of any width that was ever published can
 be read again. Only `ledger_record` may lose rows: that is an erasure.
 """
 
-from sqlalchemy import BigInteger, CheckConstraint, Integer
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
 from dataspace.database import append_only
 
 # On SQLite only a column of type INTEGER is the row's own number.
+_ERASED = text("kind = 'entry.erased'")
 _COUNT = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -17,6 +18,9 @@ class LedgerEntry(SQLModel, table=True):
     """An entry: what the log commits to (33 bytes) and its hash; `kind` and `time` are for reading only."""
 
     __tablename__ = "ledger_entry"
+    __table_args__ = (
+        Index("ledger_entry_erased", "index", sqlite_where=_ERASED, postgresql_where=_ERASED),  # few of many
+    )
 
     index: int = Field(primary_key=True, sa_type=_COUNT, sa_column_kwargs={"autoincrement": False})
     entry: bytes
@@ -57,6 +61,62 @@ class LedgerHead(SQLModel, table=True):
     checkpoint: str
 
 
+class LedgerCheckpoint(SQLModel, table=True):
+    """A published checkpoint under the log's own keys; `cosigned` once the witnesses' quorum was met."""
+
+    __tablename__ = "ledger_checkpoint"
+
+    size: int = Field(primary_key=True, sa_type=_COUNT, sa_column_kwargs={"autoincrement": False})
+    root: bytes
+    note: str
+    published: str
+    cosigned: bool = False
+
+
+class LedgerCosignature(SQLModel, table=True):
+    """A witness's line under a published checkpoint; `key` is the verifier key that it was checked with."""
+
+    __tablename__ = "ledger_cosignature"
+
+    size: int = Field(primary_key=True, foreign_key="ledger_checkpoint.size", sa_type=_COUNT)
+    key: str = Field(primary_key=True)
+    line: str
+    time: int = Field(sa_type=_COUNT)
+
+
+class LedgerTimestamp(SQLModel, table=True):
+    """A time token over the text of a published checkpoint (RFC 3161): the response in DER."""
+
+    __tablename__ = "ledger_timestamp"
+
+    size: int = Field(primary_key=True, foreign_key="ledger_checkpoint.size", sa_type=_COUNT)
+    authority: str = Field(primary_key=True)
+    token: bytes
+
+
+class LedgerKey(SQLModel, table=True):
+    """A key from the entry on that adopts it: its name in the key store, and the note that rotated to it."""
+
+    __tablename__ = "ledger_key"
+
+    index: int = Field(primary_key=True, sa_type=_COUNT, sa_column_kwargs={"autoincrement": False})
+    role: str
+    name: str
+    vkey: str
+    statement: str
+
+
+class WitnessedLog(SQLModel, table=True):
+    """The largest head of another log that this space has cosigned; swapped in by compare-and-swap."""
+
+    __tablename__ = "witnessed_log"
+
+    origin: str = Field(primary_key=True)
+    size: int = Field(sa_type=_COUNT)
+    root: bytes
+    note: str
+
+
 def triggers(dialect: str) -> list[str]:
     """Return the DDL of every trigger that guards the ledger's tables, for the migration."""
     return [
@@ -65,6 +125,12 @@ def triggers(dialect: str) -> list[str]:
         *append_only("ledger_node", dialect),
         *_growing(dialect),
     ]
+
+
+def published_triggers(dialect: str) -> list[str]:
+    """Return the DDL of the triggers that guard what the log has published and adopted."""
+    tables = ("ledger_cosignature", "ledger_timestamp", "ledger_key")
+    return [statement for table in tables for statement in append_only(table, dialect)]
 
 
 def _growing(dialect: str) -> list[str]:

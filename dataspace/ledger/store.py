@@ -14,6 +14,8 @@ from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof import merkle
 from dataspace.proof.tiles import HEIGHT, WIDTH
 
+LOG: Final = "log"  # the role of the key that signs heads
+
 
 class Head(NamedTuple):
     """The stored head of the log; size and root are believed only as the signed checkpoint says them."""
@@ -31,6 +33,16 @@ class StoredEntry(NamedTuple):
     leaf: bytes
     record: str | None
     salts: bytes | None
+
+
+class StoredKey(NamedTuple):
+    """A key of the log, by the entry that adopted it."""
+
+    entry: int
+    role: str
+    name: str
+    vkey: str
+    statement: str
 
 
 _ENTRIES: Final = (
@@ -108,6 +120,11 @@ class Store:
             'SELECT hash FROM ledger_node WHERE level = ? AND "index" >= ? AND "index" < ? ORDER BY "index"'
         )
         return [row[0] for row in self._all(query, (level, start, end))]
+
+    def adopted_keys(self) -> list[StoredKey]:
+        """Return the keys that were adopted and rotated to, in the order of their entries."""
+        query = 'SELECT "index", role, name, vkey, statement FROM ledger_key ORDER BY "index"'
+        return [StoredKey(*row) for row in self._all(query, ())]
 
     def last(self) -> tuple[int, str] | None:
         """Return index and time of the last entry."""

@@ -9,7 +9,7 @@ import json
 from sqlmodel import Session
 
 from dataspace.errors import NotFound, VerificationError
-from dataspace.ledger.store import Head, Store, StoredEntry
+from dataspace.ledger.store import LOG, Head, Store, StoredEntry
 from dataspace.proof import merkle
 from dataspace.proof.receipt import InclusionProof, Receipt
 from dataspace.proof.record import Record
@@ -76,6 +76,14 @@ class Views:
         """Return at most `count` entries from `start` on with their records, without those erased."""
         found = [(row.number, record_of(row)) for row in Store(session).entries(start, start + count)]
         return [(index, record) for index, record in found if record is not None]
+
+    def rotations(self, session: Session) -> list[str]:
+        """Return the notes that handed the log from key to key, in order; a verifier follows them."""
+        return [row.statement for row in Store(session).adopted_keys() if row.role == LOG]
+
+    def adopted(self, session: Session) -> dict[str, str]:
+        """Return the verifier keys that sign beside the log's own, by role."""
+        return {row.role: row.vkey for row in Store(session).adopted_keys() if row.role != LOG}
 
     def tile(self, session: Session, level: int, number: int, width: int) -> bytes:
         """Return the first `width` hashes of a tile.

@@ -4,13 +4,13 @@ Entries name participants by id and hold no name: an organisation may be one
 person, and the ledger forgets nothing.
 """
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
 from dataspace.errors import Conflict, NotFound, Refused, Unprocessable
+from dataspace.membership.member import Applicant, Member, listed_roles, listed_zones
 from dataspace.participants.access import (
     Caller,
     caller_of_password,
@@ -25,19 +25,6 @@ from dataspace.participants.models import Credential, Participant, Role, Status
 from dataspace.space import Space, ensure, mint, remember
 
 _SHORTEST_PASSWORD = 12
-_LONGEST_NAME = 200
-_LOGIN = re.compile(r"[A-Za-z0-9._@-]{3,64}")
-
-
-@dataclass(frozen=True)
-class Member:
-    """A participant as others may see it."""
-
-    id: str
-    name: str
-    login: str
-    roles: tuple[Role, ...]
-    status: Status
 
 
 @dataclass(frozen=True)
@@ -67,29 +54,40 @@ class Membership:
         def act(session: Session) -> Admission | None:
             if session.exec(select(Participant)).first():
                 return None
-            return self._enrol(session, name, login, {Role.OPERATOR}, password_hash=password_hash)
+            return self._enrol(session, Applicant(name, login, {Role.OPERATOR}), password_hash)
 
         return self._space.database.commit(act)
 
     def admit(
-        self, caller: Caller, name: str, login: str, roles: Collection[Role], password: str | None = None
+        self,
+        caller: Caller,
+        name: str,
+        login: str,
+        roles: Collection[Role],
+        password: str | None = None,
+        *,
+        zones: Collection[str] = (),
     ) -> Admission:
         """Admit a participant; its token is in the answer and nowhere else.
+
+        `zones` bounds what an auditor may read; without any it reads every zone.
 
         Raises:
             PolicyDenied: the caller is no operator.
             Conflict: the login is taken.
-            Unprocessable: no role, or a password under 12 characters.
+            Unprocessable: no role, zones without the role auditor, or a password under 12 characters.
+            NotFound: the space hosts no such zone.
 
         """
         decision, asked = self._space.decide("admit", participant=caller.facts())
         ensure(decision)
-        _check_names(name, login)
+        applicant = Applicant(name, login, roles, zones)
+        applicant.check(self._space)
         hashed = checked_hash(password)
 
         def act(session: Session) -> Admission:
             remember(session, asked)
-            return self._enrol(session, name, login, roles, password_hash=hashed, by=caller.id)
+            return self._enrol(session, applicant, hashed, by=caller.id)
 
         return self._space.database.commit(act)
 
@@ -100,12 +98,14 @@ class Membership:
         *,
         roles: Collection[Role] | None = None,
         status: Status | None = None,
+        zones: Collection[str] | None = None,
     ) -> Member:
-        """Give a participant other roles, suspend it or bring it back; its portal sessions end.
+        """Give a participant other roles or zones, suspend it or bring it back; its portal sessions end.
 
         Raises:
             PolicyDenied: the caller is no operator.
-            NotFound: there is no such participant.
+            NotFound: there is no such participant, or no such zone.
+            Unprocessable: no role is left, or zones are given to somebody who is no auditor.
             Refused: an operator may not suspend or demote itself: the space would be left without one.
 
         """
@@ -116,7 +116,7 @@ class Membership:
 
         def act(session: Session) -> Member:
             found = _known(session, participant)
-            found.roles = found.roles if roles is None else _listed(roles)
+            found.roles = found.roles if roles is None else listed_roles(roles)
             found.status = found.status if status is None else status
             session.add(found)
             remember(session, asked)
@@ -129,7 +129,9 @@ class Membership:
                 status=found.status,
                 by=caller.id,
             )
-            return _member(found)
+            if zones is not None:
+                self._assign(session, found, listed_zones(self._space, zones, found.role_set), caller.id)
+            return Member.of(found)
 
         return self._space.database.commit(act)
 
@@ -137,7 +139,9 @@ class Membership:
         """List the participants: all of them for an operator, otherwise the caller alone."""
         with self._space.database.reading() as session:
             everyone = session.exec(select(Participant).order_by(col(Participant.created))).all()
-            return [_member(one) for one in everyone if Role.OPERATOR in caller.roles or one.id == caller.id]
+            return [
+                Member.of(one) for one in everyone if Role.OPERATOR in caller.roles or one.id == caller.id
+            ]
 
     def member(self, caller: Caller, participant: str) -> Member:
         """Return one participant.
@@ -214,22 +218,15 @@ class Membership:
         self._space.database.commit(lambda session: close_session(session, cookie))
 
     def _enrol(
-        self,
-        session: Session,
-        name: str,
-        login: str,
-        roles: Collection[Role],
-        *,
-        password_hash: str | None,
-        by: str = "",
+        self, session: Session, applicant: Applicant, password_hash: str | None, *, by: str = ""
     ) -> Admission:
-        if session.exec(select(Participant).where(Participant.login == login)).first():
-            raise Conflict(f"the login {login!r} is taken")
+        if session.exec(select(Participant).where(Participant.login == applicant.login)).first():
+            raise Conflict(f"the login {applicant.login!r} is taken")
         participant = Participant(
             id=mint("pt"),
-            name=name,
-            login=login,
-            roles=_listed(roles),
+            name=applicant.name,
+            login=applicant.login,
+            roles=listed_roles(applicant.roles),
             password_hash=password_hash,
             created=self._space.clock(),
         )
@@ -244,14 +241,18 @@ class Membership:
             roles=participant.roles.split(","),
             by=by or participant.id,
         )
-        return Admission(_member(participant), token, entry)
+        self._assign(session, participant, listed_zones(self._space, applicant.zones, applicant.roles), by)
+        return Admission(Member.of(participant), token, entry)
 
-
-def _check_names(name: str, login: str) -> None:
-    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise Unprocessable(f"the name is not one: want 1 to {_LONGEST_NAME} printable characters")
-    if not _LOGIN.fullmatch(login):
-        raise Unprocessable("the login is not one: want 3 to 64 of letters, digits, and . _ @ -")
+    def _assign(self, session: Session, auditor: Participant, zones: str, by: str) -> None:
+        """Bound what an auditor may read to `zones`, as an entry of its own; the same bounds are none."""
+        if auditor.zones == zones:
+            return
+        auditor.zones = zones
+        session.add(auditor)
+        self._space.log.append(
+            session, "auditor.assigned", participant=auditor.id, zones=sorted(auditor.zone_set), by=by
+        )
 
 
 def checked_hash(password: str | None) -> str | None:
@@ -268,22 +269,6 @@ def _known(session: Session, participant: str) -> Participant:
     if found is None:
         raise NotFound("there is no such participant")
     return found
-
-
-def _listed(roles: Collection[Role]) -> str:
-    if not roles:
-        raise Unprocessable(f"no role given: want one or more of {', '.join(Role)}")
-    return ",".join(sorted(set(roles)))
-
-
-def _member(participant: Participant) -> Member:
-    return Member(
-        participant.id,
-        participant.name,
-        participant.login,
-        tuple(sorted(participant.role_set)),
-        Status(participant.status),
-    )
 
 
 def _credential(participant: str, token: str, space: Space) -> Credential:

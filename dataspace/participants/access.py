@@ -68,10 +68,21 @@ _HASHING = _Hashing()
 
 @dataclass(frozen=True)
 class Caller:
-    """A participant that showed a valid credential; roles are as of this request."""
+    """A participant that showed a valid credential; roles and zones are as of this request."""
 
     id: str
     roles: frozenset[Role]
+    zones: frozenset[str] = frozenset()
+
+    @property
+    def oversees(self) -> bool:
+        """Whether it may read entries it is no party of: of every zone, or of its own `zones`."""
+        return bool(self.roles & {Role.AUDITOR, Role.OPERATOR})
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether it may read every entry: operators, and auditors without bounds."""
+        return Role.OPERATOR in self.roles or (Role.AUDITOR in self.roles and not self.zones)
 
     def facts(self) -> dict[str, Any]:
         """Return what the policy is told of the caller."""
@@ -182,7 +193,7 @@ def require(caller: Caller, *roles: Role) -> None:
 def _active(participant: Participant | None, refusal: str) -> Caller:
     if participant is None or participant.status != Status.ACTIVE:
         raise Unauthenticated(refusal)
-    return Caller(participant.id, participant.role_set)
+    return Caller(participant.id, participant.role_set, participant.zone_set)
 
 
 def _verify(stored: str, password: str, address: str) -> bool:

@@ -25,13 +25,17 @@ class Status(StrEnum):
 
 
 class Participant(SQLModel, table=True):
-    """An organisation; `roles` is a comma-separated, sorted list."""
+    """An organisation; `roles` and `zones` are comma-separated, sorted lists.
+
+    `zones` bounds what an auditor may read; empty, it is every zone.
+    """
 
     id: str = Field(primary_key=True)
     name: str
     login: str = Field(unique=True)
     password_hash: str | None = None
     roles: str
+    zones: str = Field(default="", sa_column_kwargs={"server_default": ""})
     status: str = Status.ACTIVE
     created: datetime = Field(sa_type=Moment)
 
@@ -39,6 +43,11 @@ class Participant(SQLModel, table=True):
     def role_set(self) -> frozenset[Role]:
         """The roles as a set."""
         return frozenset(Role(role) for role in self.roles.split(",") if role)
+
+    @property
+    def zone_set(self) -> frozenset[str]:
+        """The zones as a set; empty, every zone is meant."""
+        return frozenset(zone for zone in self.zones.split(",") if zone)
 
 
 class Credential(SQLModel, table=True):

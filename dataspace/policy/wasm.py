@@ -152,6 +152,8 @@ class BundlePolicy:
         self._bundle = bundle
         config = Config()
         config.consume_fuel = True
+        # Whatever takes a signal over after wasmtime, faulthandler for one, lets a trap kill the process.
+        config.signals_based_traps = False
         try:
             self._engine = Engine(config)
             self._module = Module(self._engine, bundle.wasm)

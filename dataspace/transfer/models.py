@@ -1,12 +1,15 @@
-"""What is stored of queries: budgets, cubes and who was granted them, consumers' public keys, nonces."""
+"""What is stored of queries: budgets, cubes and their grants, public keys, nonces, acknowledgements."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Integer, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from dataspace.moment import Moment
+
+# On SQLite only a column of type INTEGER is the row's own number.
+_COUNT = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Budget(SQLModel, table=True):
@@ -73,3 +76,10 @@ class Nonce(SQLModel, table=True):
     agreement: str = Field(primary_key=True, foreign_key="agreement.id")
     nonce: str = Field(primary_key=True)
     created: datetime = Field(sa_type=Moment)
+
+
+class Acknowledgement(SQLModel, table=True):
+    """That the entry of an answer was acknowledged, and by which entry: once, whoever asks again."""
+
+    answered: int = Field(primary_key=True, sa_type=_COUNT, sa_column_kwargs={"autoincrement": False})
+    entry: int = Field(unique=True, sa_type=_COUNT)

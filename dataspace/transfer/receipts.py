@@ -1,70 +1,85 @@
-"""Receipts: the proof of one entry, for those it is about, and for auditors."""
+"""Receipts: the proof of one entry, whole or field by field, for those who may see it."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session
 
-from dataspace.catalog.models import Dataset
-from dataspace.errors import NotFound
+from dataspace.errors import Malformed, NotFound
 from dataspace.ledger.anchored import Anchorage
-from dataspace.negotiation.models import Agreement
+from dataspace.membership.erase import erasures
 from dataspace.participants.access import Caller
-from dataspace.participants.models import Role
+from dataspace.proof.disclosure import disclose
 from dataspace.proof.receipt import Receipt
+from dataspace.proof.record import Record
 from dataspace.space import Space
+from dataspace.transfer.sight import Shown, Sight
 
 _PAGE = 1000
 
 
 class Receipts:
-    """Who may see which entry: its parties, and every auditor and operator."""
+    """Who may see which entry, and how much of it, is in `sight`."""
 
     def __init__(self, space: Space, anchors: Anchorage) -> None:
         self._space = space
         self._anchors = anchors
 
-    def receipt(self, caller: Caller, index: int) -> Receipt:
+    def receipt(self, caller: Caller, index: int, fields: Collection[str] = ()) -> Receipt:
         """Return the receipt of an entry, against the newest checkpoint.
+
+        `fields` names those it is to show; without any it shows what the caller may see.
 
         Raises:
             NotFound: there is no such entry, it was erased, or it is not the caller's to see.
+            Malformed: the entry has no such field, or not for the caller.
 
         """
         with self._space.database.reading() as session:
-            # One wording for all: what is another's and what is not there are told alike.
             record = self._space.log.record(session, index) if index < self._space.log.size(session) else None
-            if record is None or not self._may_see(session, caller)(record.fields):
+            if record is None:
+                raise _missing(session, caller, index)
+            found = Sight(session, caller).of([(index, record)])
+            if not found:
+                # One wording for both: what is another's and what is not there are told alike.
                 raise NotFound("there is no such entry")
+            shown = _narrowed(record, found[0][1], fields) if fields else found[0][1]
             receipt = self._space.log.receipt(session, index)
-            return replace(receipt, anchor=self._anchors.evidence(session, index))
+            return replace(receipt, record=shown, anchor=self._anchors.evidence(session, index))
+
+    def records(self, caller: Caller, start: int, count: int) -> list[tuple[int, Shown]]:
+        """Return entries from `start` on as the caller may see them; at most 1,000 are read at once.
+
+        Those that were erased are not among them.
+        """
+        with self._space.database.reading() as session:
+            found = self._space.log.records(session, start, min(count, _PAGE))
+            return Sight(session, caller).of(found)
 
     def entries(self, caller: Caller, start: int, count: int) -> list[dict[str, Any]]:
-        """List entries from `start` on that the caller may see; at most 1,000 are read at once."""
+        """Return `records` as JSON-ready data: with record and salts, or with what is disclosed."""
+        return [{"index": index, **shown.to_json()} for index, shown in self.records(caller, start, count)]
+
+    def erased(self, caller: Caller, start: int, count: int) -> dict[int, int]:
+        """Return the erased entries from `start` on, each with the entry that says so; auditors alone ask."""
+        if not caller.oversees:
+            return {}
         with self._space.database.reading() as session:
-            visible = self._may_see(session, caller)
-            found = self._space.log.records(session, start, min(count, _PAGE))
-            return [{"index": index, **record.to_json()} for index, record in found if visible(record.fields)]
-
-    def _may_see(self, session: Session, caller: Caller) -> "_Sight":
-        if caller.roles & {Role.AUDITOR, Role.OPERATOR}:
-            return _Sight(None)
-        agreements = session.exec(
-            select(Agreement.id).where(
-                or_(col(Agreement.consumer) == caller.id, col(Agreement.provider) == caller.id)
-            )
-        )
-        datasets = session.exec(select(Dataset.id).where(Dataset.provider == caller.id))
-        return _Sight(frozenset({caller.id, *agreements, *datasets}))
+            return erasures(session, range(start, start + min(count, _PAGE)))
 
 
-class _Sight:
-    """Whether a record names something of the caller's; None sees everything."""
+def _narrowed(record: Record, shown: Shown, fields: Collection[str]) -> Shown:
+    # Of what this caller sees: that there is a field which it does not see is not told.
+    unknown = sorted(set(fields) - shown.fields.keys())
+    if unknown:
+        raise Malformed(f"no field {', '.join(unknown)} to show, want of {', '.join(sorted(shown.fields))}")
+    return disclose(record, fields)
 
-    _NAMES = ("participant", "provider", "consumer", "by", "agreement", "dataset")
 
-    def __init__(self, own: frozenset[str] | None) -> None:
-        self._own = own
-
-    def __call__(self, fields: dict[str, Any]) -> bool:
-        return self._own is None or any(fields.get(name) in self._own for name in self._NAMES)
+def _missing(session: Session, caller: Caller, index: int) -> NotFound:
+    """Return what a caller is told of an entry that is not there, or not any more."""
+    by = erasures(session, {index}).get(index) if caller.oversees else None
+    if by is None:
+        return NotFound("there is no such entry")
+    return NotFound(f"what entry {index} says was erased by entry {by}", erased_by=by)

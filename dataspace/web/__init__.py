@@ -8,13 +8,22 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from dataspace.web import auth, docs, pages
-from dataspace.web.api import agreements, catalog, datasets, negotiations, participants
+from dataspace.web.api import (
+    acknowledgements,
+    agreements,
+    catalog,
+    datasets,
+    evidence,
+    negotiations,
+    participants,
+)
 from dataspace.web.api import ledger as entries
 from dataspace.web.headers import securing
 from dataspace.web.health import health
 from dataspace.web.ledger import Ledger
 from dataspace.web.portal import portal
 from dataspace.web.service import Service
+from dataspace.web.witness import WitnessController
 
 # A query holds its thread while a worker process computes: threads must not be what is short.
 _THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="web")
@@ -30,6 +39,7 @@ def create(service: Service) -> Litestar:
             _api(),
             *portal(),
             Ledger,
+            WitnessController,
             health,
             pages.explain,
             pages.static(),
@@ -61,6 +71,10 @@ def _api() -> Router:
             agreements.Agreements,
             entries.receipt,
             entries.entries,
+            entries.erase,
+            acknowledgements.acknowledge,
+            evidence.policy,
+            evidence.decisions,
         ],
         guards=[auth.signed_in],
         dependencies={"caller": Provide(auth.caller_of, sync_to_thread=False)},

@@ -49,3 +49,4 @@ class Limits:
 
     uploads: Limiter = field(default_factory=lambda: Limiter("uploads", each=2, total=4))
     queries: Limiter = field(default_factory=lambda: Limiter("queries", each=8, total=20))
+    cosignatures: Limiter = field(default_factory=lambda: Limiter("cosignatures", each=4, total=4))

@@ -74,7 +74,7 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
 
 def wants_page(request: AnyRequest) -> bool:
     """Tell whether a person asked, with a browser, outside of the API and the ledger."""
-    if request.scope["path"].startswith(("/api/", "/ledger/")):
+    if request.scope["path"].startswith(("/api/", "/ledger/", "/witness/")):
         return False
     return "text/html" in request.headers.get("accept", "")
 

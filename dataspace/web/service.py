@@ -6,9 +6,13 @@ from dataspace.catalog.register import Registrar
 from dataspace.catalog.search import Catalogue
 from dataspace.catalog.upload import Uploads
 from dataspace.ledger.anchored import Anchorage
+from dataspace.ledger.publisher import Publisher
+from dataspace.ledger.witness import Witness
 from dataspace.membership.admit import Membership
+from dataspace.membership.erase import Erasure
 from dataspace.negotiation.negotiate import Negotiator
 from dataspace.space import Space
+from dataspace.transfer.acknowledge import Acknowledgements
 from dataspace.transfer.answer import Answers
 from dataspace.transfer.encrypted import EncryptedAnswers
 from dataspace.transfer.receipts import Receipts
@@ -29,4 +33,16 @@ class Service:
     encrypted: EncryptedAnswers
     receipts: Receipts
     anchors: Anchorage
+    publisher: Publisher
+    witness: Witness | None
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def acknowledgements(self) -> Acknowledgements:
+        """The act of consumers that have their answers."""
+        return Acknowledgements(self.space)
+
+    @property
+    def erasure(self) -> Erasure:
+        """The operator's duty to forget."""
+        return Erasure(self.space)

@@ -23,12 +23,12 @@ ORIGIN = "example.com/space"
 def create_tables(url: str) -> None:
     """Make the ledger's tables and triggers, as the migration does."""
     engine = create_engine(url)
-    tables = [
-        SQLModel.metadata.tables[name] for name in SQLModel.metadata.tables if name.startswith("ledger_")
-    ]
+    names = [name for name in SQLModel.metadata.tables if name.startswith(("ledger_", "witnessed_"))]
+    tables = [SQLModel.metadata.tables[name] for name in names]
     with engine.begin() as connection:
         SQLModel.metadata.create_all(connection, tables=tables)
-        for statement in models.triggers(engine.dialect.name):
+        dialect = engine.dialect.name
+        for statement in [*models.triggers(dialect), *models.published_triggers(dialect)]:
             connection.exec_driver_sql(statement)
     engine.dispose()
 

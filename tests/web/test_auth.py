@@ -228,7 +228,7 @@ def test_au_15_no_spelling_of_a_path_gets_past_the_guard(app: Litestar, path: st
 
 def test_every_route_but_a_few_needs_a_credential(app: Litestar) -> None:
     public = {"/", "/health", "/login", "/language", "/verify", "/api/session", "/api/openapi.json"}
-    prefixes = ("/static", "/problems/", "/ledger/", "/api/docs")
+    prefixes = ("/static", "/problems/", "/ledger/", "/witness/", "/api/docs")
     for route in app.routes:
         path = getattr(route, "path_format", route.path)
         if path in public - {"/"} or path.startswith(prefixes):

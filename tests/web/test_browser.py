@@ -106,7 +106,7 @@ def test_a_dataset_is_uploaded_confirmed_and_its_receipt_verified(
     page.get_by_label("A receipt’s file").set_input_files(receipt)
     page.get_by_role("button", name="Verify").click()
     expect(page.locator("#result")).to_have_text("Result: it holds")
-    expect(page.locator("ol.steps li")).to_have_count(7)
+    expect(page.locator("ol.steps li")).to_have_count(8)
     space.audit()
 
 

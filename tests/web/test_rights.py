@@ -27,6 +27,7 @@ _JSON = {
         "max_rows": 1,
         "epsilon": 1_000_000,
     },
+    "/api/entries/{entry}/erasure": {"basis": "a test"},
 }
 _FORMS = {
     "/portal/datasets/{dataset}/withdraw": {"sure": "yes"},
@@ -36,9 +37,14 @@ _FORMS = {
     "/portal/uploads/{upload}": {"title": "x", "price": "1"},
 }
 # Everybody with an account sees these, or everybody at all.
-_SHARED = ("/api/catalog/", "/catalog/", "/problems/", "/ledger/", "/static", "/api/docs")
+_SHARED = ("/api/catalog/", "/catalog/", "/problems/", "/ledger/", "/witness/", "/static", "/api/docs")
 # An operator's act: who is none is refused before anything is looked up.
-_OPERATORS = {("PATCH", "/api/participants/{participant}"), ("POST", "/portal/members/{participant}")}
+_OPERATORS = {
+    ("PATCH", "/api/participants/{participant}"),
+    ("POST", "/portal/members/{participant}"),
+    ("POST", "/api/entries/{entry}/erasure"),
+    ("GET", "/api/policies/{digest}"),
+}
 
 
 @dataclass
@@ -97,7 +103,7 @@ def test_au_09_what_is_anothers_looks_like_what_does_not_exist(
     space: Simulator, app: Litestar, client: Client, victim: Victim, attacker: Caller
 ) -> None:
     headers = {**bearer(space, attacker), "Accept": "application/json"}
-    theirs = {**vars(victim), "message": "termination"}
+    theirs = {**vars(victim), "message": "termination", "digest": space.service.space.policy.digest}
     nobodys: dict[str, Any] = {
         name: re.sub(r"-.*", "-0123456789abcdef", str(value)) for name, value in theirs.items()
     }
@@ -132,6 +138,7 @@ _ADMIT = {"name": "x", "login": "somebody", "roles": ["operator"]}
         ("POST", "/api/participants", {"json": _ADMIT}, {Role.OPERATOR}),
         ("POST", "/api/uploads?zone=government&filename=a.csv", {"content": people(50)}, {Role.PROVIDER}),
         ("GET", "/portal/members", {}, {Role.OPERATOR}),
+        ("GET", "/api/decisions", {}, {Role.AUDITOR, Role.OPERATOR}),
         ("GET", "/portal/upload", {}, {Role.PROVIDER}),
     ],
 )

@@ -8,12 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from dataspace.errors import Unprocessable
-from dataspace.membership.admit import Member
+from dataspace.membership.member import Member
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Role, Status
 from dataspace.web import auth
 from dataspace.web.auth import AnyRequest
-from dataspace.web.schemas import Entry, In, Out, ParticipantId
+from dataspace.web.schemas import Entry, In, Out, ParticipantId, Zone
 from dataspace.web.service import Service
 
 Name = Annotated[
@@ -43,6 +43,13 @@ Token = Annotated[
 Roles = Annotated[
     list[Role], msgspec.Meta(description="what it may be", examples=[["consumer"]], min_length=1)
 ]
+Zones = Annotated[
+    list[Zone],
+    msgspec.Meta(
+        description="the zones whose entries an auditor may read; none are named: every zone",
+        examples=[["commerce"]],
+    ),
+]
 
 
 class LoginBody(In):
@@ -60,12 +67,18 @@ class ParticipantBody(Out):
     login: Login
     roles: Roles
     status: Annotated[Status, msgspec.Meta(description="whether its credentials work", examples=["active"])]
+    zones: Zones
 
     @classmethod
     def of(cls, member: Member) -> "ParticipantBody":
         """Return what is told of a member."""
         return cls(
-            id=member.id, name=member.name, login=member.login, roles=list(member.roles), status=member.status
+            id=member.id,
+            name=member.name,
+            login=member.login,
+            roles=list(member.roles),
+            status=member.status,
+            zones=list(member.zones),
         )
 
 
@@ -76,6 +89,7 @@ class AdmissionBody(In):
     login: Login
     roles: Roles
     password: Password | None = None
+    zones: Zones = msgspec.field(default_factory=list)
 
 
 class AdmittedBody(Out):
@@ -91,6 +105,7 @@ class ChangeBody(In):
 
     roles: Roles | None = None
     status: Annotated[Status, msgspec.Meta(examples=["suspended"])] | None = None
+    zones: Zones | None = None
 
 
 class TokenBody(Out):
@@ -152,7 +167,9 @@ class Participants(Controller):
         service: NamedDependency[Service],
     ) -> AdmittedBody:
         """Admit a participant, as an operator; its token is in this answer and nowhere else."""
-        admission = service.membership.admit(caller, data.name, data.login, data.roles, data.password)
+        admission = service.membership.admit(
+            caller, data.name, data.login, data.roles, data.password, zones=data.zones
+        )
         return AdmittedBody(
             participant=ParticipantBody.of(admission.member), token=admission.token, entry=admission.entry
         )
@@ -172,10 +189,15 @@ class Participants(Controller):
         caller: NamedDependency[Caller],
         service: NamedDependency[Service],
     ) -> ParticipantBody:
-        """Give a participant other roles, suspend it or bring it back, as an operator; its sessions end."""
-        if data.roles is None and data.status is None:
-            raise Unprocessable("nothing to change: want roles or status")
-        found = service.membership.change(caller, participant, roles=data.roles, status=data.status)
+        """Give a participant other roles or zones, suspend it or bring it back, as an operator.
+
+        Its portal sessions end.
+        """
+        if data.roles is None and data.status is None and data.zones is None:
+            raise Unprocessable("nothing to change: want roles, status or zones")
+        found = service.membership.change(
+            caller, participant, roles=data.roles, status=data.status, zones=data.zones
+        )
         return ParticipantBody.of(found)
 
     @post("/{participant:str}/tokens", sync_to_thread=True)

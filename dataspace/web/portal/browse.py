@@ -1,13 +1,13 @@
 """The catalogue, one dataset of it, and the entries of the ledger that the reader may see."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from dataspace.participants.access import Caller
-from dataspace.participants.models import Role
+from dataspace.proof.disclosure import Disclosure
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.service import Service
@@ -45,8 +45,25 @@ def entries(
         size = service.space.log.size(session)
     end = min(before, size)
     start = max(0, end - _PAGE)
-    found = service.receipts.entries(caller, start, end - start)[::-1]
-    everything = bool(caller.roles & {Role.AUDITOR, Role.OPERATOR})
     return page(
-        request, "entries.html", entries=found, start=start, end=end, size=size, everything=everything
+        request,
+        "entries.html",
+        entries=_rows(service, caller, start, end)[::-1],
+        start=start,
+        end=end,
+        size=size,
+        everything=caller.oversees,
     )
+
+
+def _rows(service: Service, caller: Caller, start: int, end: int) -> list[dict[str, Any]]:
+    """Return the entries from `start` to before `end` as the page lists them; `by` is what erased one."""
+    shown = service.receipts.records(caller, start, end - start)
+    missing = caller.oversees and len(shown) < end - start
+    erased = service.receipts.erased(caller, start, end - start) if missing else {}
+    rows = [
+        {"index": index, "fields": found.fields, "part": isinstance(found, Disclosure), "by": None}
+        for index, found in shown
+    ]
+    rows += [{"index": index, "fields": {}, "part": False, "by": by} for index, by in erased.items()]
+    return sorted(rows, key=lambda row: row["index"])

@@ -45,10 +45,9 @@ def withdrawal(service: Service, caller: Caller, listing: Listing) -> int | None
     if listing.withdrawn is None:
         return None
     start = _first_since(service, listing.entry, listing.withdrawn)
-    for one in service.receipts.entries(caller, start, _NEAR):
-        record = one["record"]
-        if record["kind"] == "dataset.withdrawn" and record["dataset"] == listing.dataset:
-            return int(one["index"])
+    for index, shown in service.receipts.records(caller, start, _NEAR):
+        if shown.fields["kind"] == "dataset.withdrawn" and shown.fields.get("dataset") == listing.dataset:
+            return index
     return None
 
 

@@ -6,6 +6,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, RawBody
 
+from dataspace.membership.admit import Admission
 from dataspace.participants.access import Caller, require
 from dataspace.participants.models import Role, Status
 from dataspace.web.auth import AnyRequest
@@ -22,9 +23,7 @@ def overview(
 ) -> Response[str]:
     """List the participants, with a form to admit another."""
     require(caller, Role.OPERATOR)
-    return page(
-        request, "members.html", members=service.membership.members(caller), roles=list(Role), admission=None
-    )
+    return _shown(request, caller, service, None)
 
 
 @post(_PAGE, sync_to_thread=True)
@@ -35,9 +34,10 @@ def admit(
     form = Form.read(body)
     roles = [Role(role) for role in form.all("role") if role in set(Role)]
     password = form.text("password") or None
-    admission = service.membership.admit(caller, form.needed("name"), form.needed("login"), roles, password)
-    members = service.membership.members(caller)
-    return page(request, "members.html", members=members, roles=list(Role), admission=admission)
+    admission = service.membership.admit(
+        caller, form.needed("name"), form.needed("login"), roles, password, zones=form.all("zone")
+    )
+    return _shown(request, caller, service, admission)
 
 
 @post(_PAGE + "/{participant:str}", sync_to_thread=True)
@@ -51,3 +51,16 @@ def change(
     status = Status(Form.read(body).chosen("status", list(Status)))
     service.membership.change(caller, participant, status=status)
     return go_to(_PAGE)
+
+
+def _shown(
+    request: AnyRequest, caller: Caller, service: Service, admission: Admission | None
+) -> Response[str]:
+    return page(
+        request,
+        "members.html",
+        members=service.membership.members(caller),
+        roles=list(Role),
+        packs=service.space.packs,
+        admission=admission,
+    )
