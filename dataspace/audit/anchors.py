@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from dataspace.audit.report import Notebook, Stage
-from dataspace.audit.source import AtRest, Source
+from dataspace.audit.source import Source
 from dataspace.audit.tree import Tree
-from dataspace.errors import TooLarge, Unavailable, VerificationError
+from dataspace.errors import NotFound, TooLarge, Unavailable, VerificationError
 from dataspace.ledger.anchors import Anchor
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
 from dataspace.proof.receipt import AnchorEvidence
+from dataspace.proof.rotation import LogKeys
 from dataspace.proof.verify import AnchorChecker
 
 LIMIT: Final = 1 << 20  # anchored checkpoints of one log
@@ -23,12 +23,16 @@ class AnchorCheck:
     rollback of everything, the kept evidence included.
     """
 
-    def __init__(
-        self, source: Source, verifier: Verifier, checkers: Mapping[str, AnchorChecker], notebook: Notebook
-    ) -> None:
-        self._source, self._verifier, self._checkers, self._notebook = source, verifier, checkers, notebook
+    def __init__(self, source: Source, checkers: Mapping[str, AnchorChecker], notebook: Notebook) -> None:
+        self._source, self._checkers, self._notebook = source, checkers, notebook
+        self._keys: LogKeys | None = None
         self._heads: list[tuple[int, bytes]] = []  # size and root of each that was kept
         self._latest: dict[str, tuple[int, bytes]] = {}  # of each anchor that was asked
+
+    @property
+    def latest(self) -> list[int]:
+        """The sizes of the newest heads that the anchors hold."""
+        return [size for size, _ in self._latest.values()]
 
     @property
     def sizes(self) -> list[int]:
@@ -44,31 +48,37 @@ class AnchorCheck:
                 latest = checker.latest()
             except Unavailable as error:
                 self._notebook.skip(Stage.ANCHORS, str(error))
+            except VerificationError as error:
+                self._notebook.wrong(Stage.ANCHORS, f"the anchor {kind}", str(error))
             else:
                 if latest is not None:
                     self._latest[kind] = (latest.size, latest.root)
 
-    def read(self) -> None:
-        """Read the anchored checkpoints, each under the log's key."""
-        if not isinstance(self._source, AtRest):
-            self._skip("a service shows its anchors in receipts only: audit a copy or an export")
-            return
+    def read(self, keys: LogKeys) -> None:
+        """Read the anchored checkpoints, each under the key of the log that signed at its size."""
+        self._keys = keys
         try:
             for number, evidence in enumerate(self._source.anchors()):
                 if number == LIMIT:
                     raise TooLarge(f"an audit takes at most {LIMIT} anchors")
-                self._open(number, evidence.checkpoint)
+                self._open(number, evidence.checkpoint, keys)
+        except NotFound as reason:
+            self._skip(str(reason))
+            return
         except VerificationError as error:
             self._notebook.wrong(Stage.ANCHORED, "anchors", str(error))
         if not self._heads:
             self._skip("no anchor is kept here: a log that was made anew from the start would not show")
 
-    def compare(self, head: Checkpoint, tree: Tree) -> None:
-        """Hold every anchored root against the log's own at that size."""
+    def compare(self, head: Checkpoint, tree: Tree, begin: int = 0) -> None:
+        """Hold every anchored root against the log's own at that size.
+
+        Those before entry `begin`, with which the audit began, were held against it before.
+        """
         for size, root in self._heads:
-            self._compare(
-                Stage.ANCHORED, f"size {size}", disagreement(size, root, head, tree, "was anchored")
-            )
+            if size >= begin or size in tree.roots:
+                problem = disagreement(size, root, head, tree, "was anchored")
+                self._compare(Stage.ANCHORED, f"size {size}", problem)
         if self._heads:
             largest = max(size for size, _ in self._heads)
             self._notebook.right(Stage.ANCHORED, f"{len(self._heads)} anchors, the largest of size {largest}")
@@ -82,30 +92,30 @@ class AnchorCheck:
             f"the newest head of the anchor {kind} has size {size}"
             for kind, (size, _) in self._latest.items()
         ]
-        if isinstance(self._source, AtRest) and self._heads:
-            asked = self._check_all(self._source)
+        if self._keys is not None and self._heads:
+            asked = self._check_all(self._keys)
             found += [f"{asked} anchors hold their checkpoints"] if asked else []
         if found and Stage.ANCHORS not in self._notebook.reasons:
             self._notebook.right(Stage.ANCHORS, "; ".join(found))
 
-    def _check_all(self, source: AtRest) -> int:
+    def _check_all(self, keys: LogKeys) -> int:
         """Ask for every anchor that was kept; return how many are held."""
         held = 0
         try:
-            for number, evidence in enumerate(source.anchors()):
-                held += self._check(number, evidence)
-        except VerificationError:
+            for number, evidence in enumerate(self._source.anchors()):
+                held += self._check(number, evidence, keys)
+        except (VerificationError, NotFound):
             # Reported when the anchors were read for the first time.
             self._notebook.skip(Stage.ANCHORS, "the anchors that are kept cannot be read to their end")
         return held
 
-    def _check(self, number: int, evidence: AnchorEvidence) -> bool:
+    def _check(self, number: int, evidence: AnchorEvidence, keys: LogKeys) -> bool:
         checker = self._checkers.get(evidence.kind)
         if checker is None:
             self._notebook.skip(Stage.ANCHORS, f"no checker for anchors of kind {evidence.kind!r} was given")
             return False
         try:
-            checker.check(evidence, Checkpoint.open(evidence.checkpoint, self._verifier))
+            checker.check(evidence, keys.open(evidence.checkpoint))
         except VerificationError as error:
             self._notebook.wrong(Stage.ANCHORS, f"anchor {number}", str(error))
         except Unavailable as error:
@@ -114,9 +124,9 @@ class AnchorCheck:
             return True
         return False
 
-    def _open(self, number: int, note: str) -> None:
+    def _open(self, number: int, note: str, keys: LogKeys) -> None:
         try:
-            checkpoint = Checkpoint.open(note, self._verifier)
+            checkpoint = keys.open(note)
         except VerificationError as error:
             self._notebook.wrong(Stage.ANCHORED, f"anchor {number}", str(error))
         else:

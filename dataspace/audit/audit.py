@@ -1,39 +1,73 @@
 """The audit of a whole ledger, in numbered steps, streaming, under a key the auditor brought.
 
- 1. the given key signed the checkpoint, and its origin is the key's name
+ 1. the log's key of that time signed the checkpoint, and its origin is the key's name
  2. every entry hashes to its leaf
  3. every tile of every level is what the one below it gives
  4. the highest hashes give the signed root
  5. every record hashes to its entry; a missing one was erased by an entry that says so
  6. every record has the fields of its kind, and times never go back
  7. the log extends the checkpoint the auditor remembers
- 8. every anchored checkpoint is a state this log went through
- 9. the anchors themselves hold those checkpoints
-10. no entry contradicts those before it
-11. the database holds what the entries imply, and nothing else
+ 8. every published checkpoint is a state this log went through
+ 9. the auditor's quorum of witnesses cosigned what was published
+10. every anchored checkpoint is a state this log went through
+11. the anchors themselves hold those checkpoints
+12. the time tokens on published checkpoints are of authorities the auditor trusts
+13. no entry contradicts those before it
+14. every decision, made again, is the one its entry tells
+15. the database holds what the entries imply, and nothing else
 
 Size and root come from the signed checkpoint alone. A step that could not run
 is reported with the reason: silence would read as success.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from dataspace.audit.anchors import AnchorCheck, disagreement
+from dataspace.audit import memory
+from dataspace.audit.anchors import AnchorCheck
 from dataspace.audit.history import History
+from dataspace.audit.published import PublishedCheck
 from dataspace.audit.records import RecordCheck
-from dataspace.audit.report import KEPT, Notebook, Report, Stage
-from dataspace.audit.source import LARGEST_LOG, AtRest, Records, Source
+from dataspace.audit.remembered import Remembered
+from dataspace.audit.report import Notebook, Report, Stage
+from dataspace.audit.source import LARGEST_LOG, AtRest, Source
 from dataspace.audit.state import compare_state
+from dataspace.audit.times import TimeCheck
 from dataspace.audit.tree import Tree
-from dataspace.errors import Malformed, NotFound, TooLarge, Unauthenticated, Unavailable, VerificationError
+from dataspace.audit.walk import Progress, Walk
+from dataspace.audit.workers import Workers, sealed
+from dataspace.errors import Malformed, NotFound, TooLarge, Unavailable, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
-from dataspace.proof.tiles import WIDTH, split_entries, width_at
+from dataspace.proof.rotation import LogKeys
+from dataspace.proof.tiles import WIDTH
 from dataspace.proof.verify import AnchorChecker
+from dataspace.proof.witnesses import WitnessPolicy
 
 _NO_CHECKERS: Final[Mapping[str, AnchorChecker]] = {}
+
+
+@dataclass(frozen=True)
+class Means:
+    """What an auditor brings along, besides key and remembered checkpoint.
+
+    `memory` is what the audit of the remembered checkpoint left (`Report.memory`):
+    then only what is new is read. `policy` names witnesses, `authorities` are
+    roots of time-stamping authorities in PEM. With more `jobs` than one, so many
+    worker processes read too. `progress` is called now and then.
+    """
+
+    memory: bytes | None = field(default=None, repr=False)
+    policy: WitnessPolicy | None = None
+    authorities: bytes | None = None
+    jobs: int = 1
+    progress: Progress | None = None
+
+
+_NOTHING: Final = Means()
 
 
 def audit(
@@ -44,8 +78,9 @@ def audit(
     checkers: Mapping[str, AnchorChecker] = _NO_CHECKERS,
     now: datetime | None = None,
     target: str = "",
+    means: Means = _NOTHING,
 ) -> Report:
-    """Open `source`, audit it under the log's pinned key, close it; whatever it holds, return a report.
+    """Open `source`, audit it under a pinned key of the log, close it; whatever it holds, return a report.
 
     `since` is the note of the checkpoint the auditor remembers; `checkers` look
     at anchors, by kind; `now` bounds the entries' times; `target` names the
@@ -53,20 +88,19 @@ def audit(
 
     Raises:
         VerificationError: `vkey` itself is malformed.
+        Malformed: the means hold no certificate of an authority.
 
     """
-    run = _Run(source, Verifier.parse(vkey), since, checkers, now)
+    run = _Run(source, Verifier.parse(vkey), since, checkers, now, means)
     interrupted = None
     try:
         with source:
             run.steps()
     except (Unavailable, Malformed) as error:
         interrupted = str(error)
+    finally:
+        run.close()
     return run.report(target, interrupted)
-
-
-class _Stopped(Exception):
-    """Not an error: what follows has nothing to stand on."""
 
 
 class _Run:
@@ -75,143 +109,122 @@ class _Run:
     def __init__(
         self,
         source: Source,
-        verifier: Verifier,
+        pinned: Verifier,
         since: str | None,
         checkers: Mapping[str, AnchorChecker],
         now: datetime | None,
+        means: Means,
     ) -> None:
-        self._source, self._verifier, self._since = source, verifier, since
+        self._source, self._pinned, self._now, self._means = source, pinned, now, means
+        self._sealed = sealed(source) if means.jobs > 1 else None
         self._notebook = Notebook()
-        self._anchors = AnchorCheck(source, verifier, checkers, self._notebook)
+        self._anchors = AnchorCheck(source, checkers, self._notebook)
+        self._times = TimeCheck(means.authorities, self._notebook, now)
+        self._remembered = Remembered(since, means.memory, self._notebook)
+        self._records = RecordCheck(self._notebook, now)
+        self._history: History | None = None
+        self._walk: Walk | None = None
         self._note: str | None = None
         self._head: Checkpoint | None = None
-        self._remembered: Checkpoint | None = None
-        self._records = RecordCheck(self._notebook, now)
-        self._history = History(self._notebook, verifier.name, str(verifier), self._records)
-        self._shows_records = True
-        self._denied: str | None = None
 
     def steps(self) -> None:
         """Run the steps, as far as they have something to stand on."""
-        try:
-            self._anchors.ask_latest()
-            head = self._open()
-            self._remember()
-            self._anchors.read()
-            tree = self._walk(head)
-        except _Stopped:
+        self._anchors.ask_latest()
+        keys = self._follow()
+        head = self._open(keys)
+        if head is None:
             return
-        self._compare_remembered(head, tree)
-        self._anchors.compare(head, tree)
+        self._remembered.open(keys)
+        self._anchors.read(keys)
+        tree = self._remembered.resume(self._source, head, lambda: self._tree(head))
+        published = self._published(keys)
+        tree.watch([*published.sizes, *self._anchors.sizes])
+        self._remembered.prove(tree, self._anchors.latest)
+        history = self._history = History(self._notebook, keys, self._records)
+        self._remembered.carry(self._source, self._records, history)
+        walk = self._take(head, tree, history)
+        self._remembered.compare(head, tree)
+        published.compare(head, tree, history.adopted if walk.shows_records else None)
+        self._anchors.compare(head, tree, self._remembered.begin)
         self._anchors.ask()
-        self._compare_state(head)
+        if walk.shows_records:
+            self._compare_state(head, history)
+
+    def close(self) -> None:
+        """Let go of what lies outside of memory."""
+        if self._history is not None:
+            self._history.close()
 
     def report(self, target: str, interrupted: str | None) -> Report:
         """Return the report of what was done."""
-        interrupted = interrupted or self._denied
+        interrupted = interrupted or (None if self._walk is None else self._walk.denied)
         if interrupted:
             for stage in Stage:
                 if stage not in self._notebook.details:
                     self._notebook.skip(stage, interrupted)
         size = None if self._head is None else self._head.size
         findings = tuple(sorted(self._notebook.findings, key=lambda finding: finding.step))
-        return Report(target, self._notebook.steps(), findings, self._note, size, interrupted)
+        report = Report(target, self._notebook.steps(), findings, self._note, size, interrupted)
+        return replace(report, memory=self._memory()) if report.ok else report
 
-    def _open(self) -> Checkpoint:
+    def _follow(self) -> LogKeys:
+        """Return the chain of the log's keys that holds the pinned one."""
+        try:
+            return LogKeys.follow(self._pinned, self._source.rotations())
+        except NotFound:
+            return LogKeys((self._pinned,))
+        except VerificationError as error:
+            self._notebook.wrong(Stage.CHECKPOINT, "rotations of the key", str(error))
+            return LogKeys((self._pinned,))
+
+    def _open(self, keys: LogKeys) -> Checkpoint | None:
         try:
             note = self._source.checkpoint()
-            head = Checkpoint.open(note, self._verifier)
+            head = keys.open(note)
         except VerificationError as error:
             self._notebook.wrong(Stage.CHECKPOINT, "checkpoint", str(error))
-            raise _Stopped from error
+            return None
         self._note, self._head = note, head
-        self._notebook.right(Stage.CHECKPOINT, f"size {head.size}, signed by {self._verifier.name}")
+        rotated = f", after {len(keys.rotations)} rotations of its key" if keys.rotations else ""
+        self._notebook.right(Stage.CHECKPOINT, f"size {head.size}, signed by {keys.origin}{rotated}")
         if head.size > LARGEST_LOG:
             raise TooLarge(f"a log of {head.size} entries, an audit takes at most {LARGEST_LOG}")
         return head
 
-    def _remember(self) -> None:
-        if self._since is None:
-            self._notebook.skip(
-                Stage.REMEMBERED,
-                "no remembered checkpoint was given: a rollback or a second log would not show",
-            )
-            return
-        try:
-            self._remembered = Checkpoint.open(self._since, self._verifier)
-        except VerificationError as error:
-            self._notebook.wrong(Stage.REMEMBERED, "remembered checkpoint", str(error))
+    def _tree(self, head: Checkpoint) -> Tree:
+        known = self._remembered.checkpoint
+        return Tree(self._source.tile, head.size, self._notebook, [] if known is None else [known.size])
 
-    def _walk(self, head: Checkpoint) -> Tree:
-        """Take the log bundle by bundle: tree, records and meaning in one pass.
+    def _published(self, keys: LogKeys) -> PublishedCheck:
+        published = PublishedCheck(
+            self._source,
+            self._means.policy,
+            self._notebook,
+            now=self._now,
+            times=self._times,
+            after=self._remembered.begin,
+        )
+        published.read(keys)
+        return published
 
-        One pass, so that a source cannot show one log to the hashes and
-        another to the records.
-        """
-        watched = self._anchors.sizes + ([self._remembered.size] if self._remembered else [])
-        tree = Tree(self._source.tile, head.size, self._notebook, watched)
-        for number in range((head.size + WIDTH - 1) // WIDTH):
-            self._take_records(number, tree.take(number), width_at(head.size, 0, number))
-            if self._notebook.counts[Stage.ENTRIES] >= KEPT:
-                raise Unavailable(f"stopped after {KEPT} wrong entries")
-        tree.finish()
-        self._close_records(head)
-        self._notebook.right(Stage.ENTRIES, f"{head.size} entries")
-        self._notebook.right(Stage.TILES, f"{tree.tiles} tiles")
+    def _take(self, head: Checkpoint, tree: Tree, history: History) -> Walk:
+        walk = self._walk = Walk(self._source, self._notebook, tree, self._records, history)
+        if self._remembered.hidden is not None:
+            walk.hide(self._remembered.hidden)
+        start = None if self._sealed is None else partial(Workers, self._sealed, head.size, self._means.jobs)
+        walk.run(self._remembered.begin, head.size, self._means.progress, start)
+        if walk.shows_records and isinstance(self._source, AtRest):
+            for index in self._source.records(head.size, head.size + WIDTH):
+                problem = f"it lies behind the signed size {head.size}"
+                self._notebook.wrong(Stage.RECORDS, f"entry {index}", problem)
         if tree.roots.get(head.size) != head.root:
             found = tree.roots.get(head.size, b"").hex()
-            self._notebook.wrong(
-                Stage.ROOT, "root", f"the tree has {found}, the checkpoint says {head.root.hex()}"
-            )
+            problem = f"the tree has {found}, the checkpoint says {head.root.hex()}"
+            self._notebook.wrong(Stage.ROOT, "root", problem)
         self._notebook.right(Stage.ROOT, head.root.hex())
-        return tree
+        return walk
 
-    def _take_records(self, number: int, bundle: bytes | None, width: int) -> None:
-        if not self._shows_records:
-            return
-        if bundle is None:
-            self._records.lose()
-            return
-        start = number * WIDTH
-        try:
-            records: Records = self._source.records(start, start + width)
-        except (NotFound, Unauthenticated) as reason:
-            self._shows_records = False
-            # Who brings a token means to see records: without them the audit is not what was asked for.
-            self._denied = str(reason) if isinstance(reason, Unauthenticated) else None
-            for stage in (Stage.RECORDS, Stage.FORM, Stage.MEANING, Stage.STATE):
-                self._notebook.skip(stage, str(reason))
-            return
-        except VerificationError as error:
-            self._notebook.wrong(Stage.RECORDS, f"records from {start} on", str(error))
-            self._shows_records = False
-            return
-        for index, fields in self._records.take(start, split_entries(bundle, width), records):
-            self._history.take(index, fields)
-
-    def _close_records(self, head: Checkpoint) -> None:
-        if not self._shows_records:
-            return
-        self._records.finish()
-        self._history.finish()
-        if isinstance(self._source, AtRest):
-            for index in self._source.records(head.size, head.size + WIDTH):
-                self._notebook.wrong(
-                    Stage.RECORDS, f"entry {index}", f"it lies behind the signed size {head.size}"
-                )
-
-    def _compare_remembered(self, head: Checkpoint, tree: Tree) -> None:
-        known = self._remembered
-        if known is None:
-            return
-        problem = disagreement(known.size, known.root, head, tree, "was remembered")
-        if problem:
-            self._notebook.wrong(Stage.REMEMBERED, f"size {known.size}", problem)
-        self._notebook.right(Stage.REMEMBERED, f"extends the remembered size {known.size}")
-
-    def _compare_state(self, head: Checkpoint) -> None:
-        if not self._shows_records:
-            return
+    def _compare_state(self, head: Checkpoint, history: History) -> None:
         if not isinstance(self._source, AtRest):
             self._notebook.skip(Stage.STATE, "a service does not show its database: audit a copy of its home")
             return
@@ -220,4 +233,16 @@ class _Run:
         except NotFound as reason:
             self._notebook.skip(Stage.STATE, str(reason))
             return
-        compare_state(session, self._history, head, self._notebook, complete=not self._records.gaps)
+        compare_state(session, history, head, self._notebook, complete=self._records.gap is None)
+
+    def _memory(self) -> bytes | None:
+        """Return what the next audit goes on from, once this one was right."""
+        if self._note is None or self._walk is None or self._history is None:
+            return None
+        if not self._walk.shows_records:
+            return memory.save(self._note, None)
+        erased, saved = self._records.erased, self._history.save()
+        return memory.save(
+            self._note,
+            memory.Kept(self._records.last, bytes(erased.entries), erased.named, self._records.gap, saved),
+        )

@@ -1,18 +1,20 @@
 """The database of a service as a source: a copy of its home, or the running service's own."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from dataspace.audit.evidence import ANCHORS, ELSEWHERE, read_anchors
-from dataspace.audit.source import NOTE_LIMIT, Records, ensure_size, parse_record
+from dataspace.audit.kept import read_inputs, read_policy, read_published, read_rotations
+from dataspace.audit.source import NOTE_LIMIT, Published, Records, ensure_size, in_order, parse_record
 from dataspace.database import Database
-from dataspace.errors import Unavailable, VerificationError
+from dataspace.errors import NotFound, Unavailable, VerificationError
 from dataspace.proof.receipt import AnchorEvidence
 from dataspace.proof.record import ENTRY_SIZE, Record
 from dataspace.proof.tiles import WIDTH, Tile, join_entries
@@ -40,11 +42,13 @@ _RECORDS: Final = (
 class Home:
     """A copy of a service's home: its log, and the tables beside it, all in one snapshot.
 
-    Nothing in the folder is locked or written. `Home.of` reads an open
-    database instead.
+    Nothing in the folder is locked or written. `Home.at` reads the database at
+    a URL, in use or not, and `Home.of` one that is open in this process; that
+    one cannot be pickled.
     """
 
     def __init__(self, folder: Path) -> None:
+        self._url: str | None = None
         self._folder: Path | None = folder
         self._database: Database | None = None
         self._anchors: Path | None = folder / ANCHORS
@@ -52,6 +56,7 @@ class Home:
         self._session: Session | None = None
         self._anchored = 0  # bytes of the anchors' file that belong to the snapshot
         self._leaves: tuple[int, list[Any]] = (-1, [])
+        self._tables: frozenset[str] | None = None
 
     @classmethod
     def of(cls, database: Database, anchors: Path | None = None) -> Self:
@@ -59,6 +64,18 @@ class Home:
         source = cls(Path())
         source._folder, source._database, source._anchors = None, database, anchors
         return source
+
+    @classmethod
+    def at(cls, url: str, home: Path) -> Self:
+        """Return the source in the database at `url`; `home` holds the anchor evidence beside it."""
+        source = cls(home)
+        source._url = url
+        return source
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._folder is None:
+            raise TypeError("an open database stays in its process: audit the home, or the database's URL")
+        return (Home, (self._folder,)) if self._url is None else (Home.at, (self._url, self._folder))
 
     def __enter__(self) -> Self:
         """Open the snapshot.
@@ -71,12 +88,12 @@ class Home:
         self._anchored = self._anchors.stat().st_size if self._anchors and self._anchors.is_file() else 0
         database = self._database or self._open()
         self._session = self._stack.enter_context(database.reading())
-        if self._folder is not None:
+        if self._database is None:
             self._distrust(self._session)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session = None
+        self._session = self._tables = None
         self._stack.close()
 
     def checkpoint(self) -> str:
@@ -110,6 +127,26 @@ class Home:
         """Return the anchor evidence beside the database."""
         return iter(()) if self._anchors is None else read_anchors(self._anchors, self._anchored)
 
+    def published(self) -> Iterator[Published]:
+        """Return the rows of `ledger_checkpoint` with those of their cosignatures and time tokens."""
+        self._ensure("ledger_checkpoint", "ledger_cosignature", "ledger_timestamp")
+        return in_order(read_published(self._each))
+
+    def rotations(self) -> list[str]:
+        """Return the statements in `ledger_key` that rotate the key of the log."""
+        self._ensure("ledger_key")
+        return read_rotations(self._each)
+
+    def policy(self, digest: str) -> bytes | None:
+        """Return the bundle in `policy_bundle`."""
+        self._ensure("policy_bundle")
+        return read_policy(self._each, digest)
+
+    def decision_inputs(self, start: int, end: int) -> Mapping[int, str]:
+        """Return the inputs in `policy_input` that records in a range name."""
+        self._ensure("policy_input", "ledger_record")
+        return read_inputs(self._each, start, end, postgres=self._postgres())
+
     def database(self) -> Session:
         """Return the session of the snapshot."""
         if self._session is None:
@@ -117,6 +154,10 @@ class Home:
         return self._session
 
     def _open(self) -> Database:
+        if self._url is not None:
+            database = Database(self._url, readonly=True)
+            self._stack.callback(database.close)
+            return database
         path = (self._folder or Path()) / FILE
         if not path.is_file():
             raise Unavailable(f"{self._folder} holds no {FILE}; {ELSEWHERE}")
@@ -130,6 +171,8 @@ class Home:
             driver: Any = session.connection().connection.driver_connection
         except SQLAlchemyError as error:
             raise Unavailable(f"{FILE} cannot be opened as a database") from error
+        if not isinstance(driver, sqlite3.Connection):
+            return
         driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _VALUE_LIMIT)
         driver.text_factory = lambda data: data.decode(errors="surrogateescape")
 
@@ -143,17 +186,31 @@ class Home:
             self._leaves = (start, rows)
         return rows
 
+    def _ensure(self, *tables: str) -> None:
+        """Raise NotFound for a table that is not there; that it should be is told of the database's state."""
+        if self._tables is None:
+            try:
+                self._tables = frozenset(inspect(self.database().connection()).get_table_names())
+            except SQLAlchemyError as error:
+                raise Unavailable("the database cannot be read") from error
+        missing = sorted(set(tables) - self._tables)
+        if missing:
+            raise NotFound(f"the database has no table {missing[0]}: it is of an older program, or was cut")
+
+    def _postgres(self) -> bool:
+        return self.database().get_bind().dialect.name == "postgresql"
+
     def _rows(self, query: str, *values: int) -> list[Any]:
         with self._cursor(query, values) as cursor:
             return list(cursor.fetchall())
 
-    def _each(self, query: str, *values: int) -> Iterator[Any]:
+    def _each(self, query: str, *values: int | str) -> Iterator[Any]:
         """Yield rows one by one: a page of the largest would not fit into memory."""
         with self._cursor(query, values) as cursor:
             yield from cursor
 
     @contextmanager
-    def _cursor(self, query: str, values: tuple[int, ...]) -> Iterator[Any]:
+    def _cursor(self, query: str, values: tuple[int | str, ...]) -> Iterator[Any]:
         """Return the driver's own cursor: rows of SQLAlchemy would take as long as the hashes."""
         try:
             connection = self.database().connection()

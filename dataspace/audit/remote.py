@@ -1,19 +1,33 @@
-"""A running service as a source: its public tiles, and its records if a token of an auditor's is given."""
+"""A running service as a source: what it publishes, and its records if a token of an auditor's is given."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from dataspace.audit.source import NOTE_LIMIT, Records, ensure_size, record_from_json, tile_limit
-from dataspace.errors import Malformed, NotFound, Unauthenticated, Unavailable, VerificationError
+from dataspace.audit.source import (
+    BUNDLE_LIMIT,
+    LISTED,
+    NOTE_LIMIT,
+    ROTATIONS,
+    Published,
+    Records,
+    ensure_size,
+    in_order,
+    published_size,
+    record_from_json,
+    tile_limit,
+)
+from dataspace.errors import Malformed, NotFound, TooLarge, Unauthenticated, Unavailable, VerificationError
 from dataspace.proof.canonical import parse
+from dataspace.proof.receipt import AnchorEvidence
 from dataspace.proof.record import Record
 from dataspace.proof.tiles import WIDTH, Tile, join_entries, split_entries
 
 _SECONDS: Final = 30.0
-_PAGE_LIMIT: Final = 1 << 26  # bytes of one page of records
+_PAGE: Final = 64  # published checkpoints
+_PAGE_LIMIT: Final = 1 << 26  # bytes of one page of whatever
 _OK: Final = 200
 _DENIED: Final = (401, 403)
 _NOT_FOUND: Final = 404
@@ -30,14 +44,23 @@ class Remote:
         if urlsplit(url).scheme not in ("http", "https"):
             raise Malformed("the address of a service: want http:// or https://")
         self._url, self._token = url.rstrip("/"), token
-        self._client = httpx2.Client(timeout=_SECONDS, follow_redirects=False)
+        self._client: httpx2.Client | None = None
         self._sees_all = False
 
+    def __reduce__(self) -> tuple[type["Remote"], tuple[str, str | None]]:
+        return Remote, (self._url, self._token)
+
+    def __repr__(self) -> str:
+        return f"Remote({self._url!r})"
+
     def __enter__(self) -> Self:
+        self._client = httpx2.Client(timeout=_SECONDS, follow_redirects=False)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def checkpoint(self) -> str:
         """Return the note the service publishes."""
@@ -68,10 +91,7 @@ class Remote:
             Unauthenticated: the service does not accept the token.
 
         """
-        if self._token is None:
-            raise NotFound("no auditor's token was given: a service shows records to nobody else")
-        if not self._sees_all:
-            self._ensure_auditor()
+        self._ensure_auditor("records")
         held: dict[int, Record | VerificationError] = {}
         at = start
         while at < end:
@@ -80,26 +100,100 @@ class Remote:
             at = max(held, default=end) + 1 if page else end
         return held
 
-    def _ensure_auditor(self) -> None:
-        """Ask for no records with another's token: what it cannot see would look like what is missing."""
-        data = self._get("/api/me", _PAGE_LIMIT, token=self._token)
-        me: Any = None if data is None else parse(data, limit=_PAGE_LIMIT)
+    def published(self) -> Iterator[Published]:
+        """Return the checkpoints of the public listing."""
+        return in_order(published for published, _ in self._listing())
+
+    def anchors(self) -> Iterator[AnchorEvidence]:
+        """Return the anchor evidence in the public listing."""
+        return (AnchorEvidence.from_json(anchor) for _, anchor in self._listing() if anchor is not None)
+
+    def rotations(self) -> list[str]:
+        """Return the rotations that the service tells of."""
+        found = self._json("/ledger/keys", _PAGE_LIMIT)
+        if found is None:
+            raise NotFound("the service does not tell the keys it had: it is of an older program")
+        rotations = found.get("rotations") if isinstance(found, dict) else None
+        if not isinstance(rotations, list) or not all(isinstance(one, str) for one in rotations):
+            raise VerificationError("malformed keys: want a list of rotations")
+        if len(rotations) > ROTATIONS:
+            raise TooLarge(f"an audit takes at most {ROTATIONS} rotations")
+        return rotations
+
+    def policy(self, digest: str) -> bytes | None:
+        """Return the bundle of a digest, as an auditor may read it."""
+        self._ensure_auditor("policies")
+        return self._get(f"/api/policies/{quote(digest, safe='')}", BUNDLE_LIMIT, token=self._token)
+
+    def decision_inputs(self, start: int, end: int) -> Mapping[int, str]:
+        """Return the inputs that an auditor may read."""
+        self._ensure_auditor("inputs of decisions")
+        held: dict[int, str] = {}
+        at = start
+        while at < end:
+            found = self._json(f"/api/decisions?start={at}&count={end - at}", _PAGE_LIMIT, token=self._token)
+            if found is None:
+                raise NotFound("the service shows no inputs of decisions: it is of an older program")
+            items, after = _decisions(found)
+            held |= {entry: content for entry, content in items if at <= entry < end}
+            if after <= at:
+                raise VerificationError("malformed page of decisions: it does not lead on")
+            at = after
+        return held
+
+    def _listing(self) -> Iterator[tuple[Published, Any]]:
+        """Yield the published checkpoints and their anchors, page by page; no page leads back."""
+        after = listed = 0
+        while True:
+            page = self._json(f"/ledger/published?after={after}&count={_PAGE}", _PAGE_LIMIT)
+            if page is None:
+                raise NotFound("the service lists no published checkpoints: it is of an older program")
+            if not isinstance(page, list):
+                raise VerificationError("malformed page of published checkpoints: want a list")
+            for item in page:
+                published = Published.from_json(item)
+                yield published, item.get("anchor")
+            if not page:
+                return
+            listed += len(page)
+            if listed > LISTED:
+                raise TooLarge(f"an audit reads at most {LISTED} published checkpoints")
+            last = published_size(published)
+            if last <= after:
+                raise VerificationError("malformed page of published checkpoints: it does not lead on")
+            after = last
+
+    def _ensure_auditor(self, what: str) -> None:
+        """Ask for nothing with another's token: what it cannot see would look like what is missing."""
+        if self._token is None:
+            raise NotFound(f"no auditor's token was given: a service shows {what} to nobody else")
+        if self._sees_all:
+            return
+        me = self._json("/api/me", _PAGE_LIMIT, token=self._token)
         roles = me.get("roles") if isinstance(me, dict) else None
         if not isinstance(roles, list) or not {"auditor", "operator"} & {str(role) for role in roles}:
-            raise NotFound("the token is not an auditor's: a service shows every record to nobody else")
+            raise NotFound(f"the token is not an auditor's: a service shows all {what} to nobody else")
+        if isinstance(me, dict) and me.get("zones"):
+            raise NotFound(f"the token is an auditor's of some zones: it is not shown all {what}")
         self._sees_all = True
 
     def _page(self, start: int, count: int) -> list[tuple[int, Record | VerificationError]]:
-        data = self._get(f"/api/entries?start={start}&count={count}", _PAGE_LIMIT, token=self._token)
-        if data is None:
+        found = self._json(f"/api/entries?start={start}&count={count}", _PAGE_LIMIT, token=self._token)
+        if found is None:
             raise Unavailable(f"{self._url} serves no records")
-        found: Any = parse(data, limit=_PAGE_LIMIT)
         if not isinstance(found, list):
             raise VerificationError("malformed page of records: want a list")
         return [record_from_json(item) for item in found]
 
+    def _json(self, path: str, limit: int, *, token: str | None = None) -> Any:
+        """Return the JSON value that the service answers, None when it has no such thing."""
+        data = self._get(path, limit, token=token)
+        return None if data is None else parse(data, limit=limit)
+
     def _get(self, path: str, limit: int, *, token: str | None = None) -> bytes | None:
         """Return what the service answers, None when it has no such thing."""
+        if self._client is None:
+            raise Unavailable("the source is not open")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             with self._client.stream("GET", self._url + path, headers=headers) as response:
@@ -130,3 +224,15 @@ def _beginning(data: bytes, tile: Tile) -> bytes:
     if tile.level is not None:
         return data[: tile_limit(tile)]
     return join_entries(split_entries(data, WIDTH)[: tile.width])
+
+
+def _decisions(found: Any) -> tuple[list[tuple[int, str]], int]:
+    """Return entry and input of each decision of a page, and the entry from which to go on."""
+    items, after = (found.get("decisions"), found.get("next")) if isinstance(found, dict) else (None, None)
+    if not isinstance(items, list) or not isinstance(after, int):
+        raise VerificationError("malformed page of decisions: want decisions and next")
+    for item in items:
+        fits = isinstance(item, dict) and isinstance(item.get("entry"), int)
+        if not fits or not isinstance(item.get("input"), str):
+            raise VerificationError("malformed page of decisions: want entry and input of each")
+    return [(item["entry"], item["input"]) for item in items], after

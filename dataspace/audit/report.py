@@ -4,7 +4,7 @@ Exit codes: 0 the evidence is right, 1 it is wrong, 2 it could not be checked.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from itertools import groupby
@@ -14,6 +14,8 @@ from dataspace.proof.verify import Outcome, Step
 
 SHOWN: Final = 20  # findings of one step in the plain text
 KEPT: Final = 1000  # findings of one step that are kept; more are counted only
+
+Problem = tuple[int, str, str]  # a finding as data: step, place, problem
 
 
 class Stage(IntEnum):
@@ -26,10 +28,14 @@ class Stage(IntEnum):
     RECORDS = 5
     FORM = 6
     REMEMBERED = 7
-    ANCHORED = 8
-    ANCHORS = 9
-    MEANING = 10
-    STATE = 11
+    PUBLISHED = 8
+    COSIGNATURES = 9
+    ANCHORED = 10
+    ANCHORS = 11
+    TIMES = 12
+    MEANING = 13
+    DECISIONS = 14
+    STATE = 15
 
 
 NAMES: Final = {
@@ -40,9 +46,13 @@ NAMES: Final = {
     Stage.RECORDS: "records against entries",
     Stage.FORM: "kinds, fields and times",
     Stage.REMEMBERED: "remembered checkpoint",
+    Stage.PUBLISHED: "published checkpoints",
+    Stage.COSIGNATURES: "cosignatures of witnesses",
     Stage.ANCHORED: "anchored checkpoints",
     Stage.ANCHORS: "anchors",
+    Stage.TIMES: "time tokens",
     Stage.MEANING: "meaning of the entries",
+    Stage.DECISIONS: "decisions, made again",
     Stage.STATE: "state of the database",
 }
 BRIEF: Final = {
@@ -53,9 +63,13 @@ BRIEF: Final = {
     Stage.RECORDS: "records",
     Stage.FORM: "kinds",
     Stage.REMEMBERED: "remembered checkpoint",
+    Stage.PUBLISHED: "published checkpoints",
+    Stage.COSIGNATURES: "cosignatures",
     Stage.ANCHORED: "anchored checkpoints",
     Stage.ANCHORS: "anchors",
+    Stage.TIMES: "time tokens",
     Stage.MEANING: "meaning",
+    Stage.DECISIONS: "decisions",
     Stage.STATE: "state",
 }
 NEEDED: Final = (Stage.CHECKPOINT, Stage.ENTRIES, Stage.TILES, Stage.ROOT)
@@ -78,7 +92,8 @@ class Report:
     """One audit. `checkpoint` is the note it ran under, to be remembered by the auditor if `ok`.
 
     `interrupted` says that the source stopped answering, or held what an
-    audit does not read; steps after that are not checked.
+    audit does not read; steps after that are not checked. `memory` is what
+    the next audit goes on from, beside the checkpoint; None when it could not.
     """
 
     target: str
@@ -87,6 +102,7 @@ class Report:
     checkpoint: str | None = None
     size: int | None = None
     interrupted: str | None = None
+    memory: bytes | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -142,6 +158,18 @@ class Notebook:
     def skip(self, stage: Stage, reason: str) -> None:
         """Write down why a step was not run; the first reason stands."""
         self.reasons.setdefault(stage, reason)
+
+    def told(self) -> tuple[list[Problem], dict[int, int]]:
+        """Return what is wrong as data for `add`, in any process: findings, and how many of each step."""
+        found = [(finding.step, finding.place, finding.problem) for finding in self.findings]
+        return found, dict(self.counts)
+
+    def add(self, found: Sequence[Problem], counts: Mapping[int, int]) -> None:
+        """Write down what another notebook told, behind what is in this one."""
+        for step, place, problem in found:
+            self.wrong(Stage(step), place, problem)
+        for step, kept in Counter(step for step, _, _ in found).items():
+            self.counts[step] += counts[step] - kept
 
     def steps(self) -> tuple[Step, ...]:
         """Return every step with its outcome: silence about one would read as success."""

@@ -2,63 +2,49 @@
 
 Each difference names its table, row and column, what was found and what the
 entries imply. What no entry speaks of (titles, logins, passwords, files on
-disk) is not compared.
+disk) is not compared; a test lists every such column, and why.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
 
 from sqlalchemy import JSON, cast, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session, SQLModel, col, func, or_, select
+from sqlmodel import Session, col, select
 
-from dataspace.audit.history import Agreed, History
+from dataspace.audit import ledger_state
+from dataspace.audit.comparison import MISSING, PAGE, UNEXPLAINED, Comparison, named
+from dataspace.audit.history import History
 from dataspace.audit.report import Notebook, Stage
+from dataspace.audit.told import Agreed
 from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
 from dataspace.errors import DataSpaceError
-from dataspace.ledger.models import LedgerEntry, LedgerHead, LedgerNode, LedgerRecord
+from dataspace.ledger.models import LedgerRecord
 from dataspace.negotiation.models import Agreement, Negotiation
 from dataspace.negotiation.states import State
 from dataspace.participants.models import Participant
 from dataspace.policy.models import PolicyBundle, PolicyInput
 from dataspace.proof.canonical import canonical
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.transfer.models import Budget, Cube, CubeGrant
-
-_PAGE: Final = 500
-_MISSING: Final = "the entries imply it, and there is no such row"
-_UNEXPLAINED: Final = "no entry explains this row"
-_CHANGING: Final = ("roles", "status", "state")  # what a later entry may have set that is missing
-
-Model = TypeVar("Model", bound=SQLModel)
+from dataspace.transfer.models import Budget, ConsumerKey, Cube, CubeGrant
 
 
 def compare_state(
     session: Session, history: History, head: Checkpoint, notebook: Notebook, *, complete: bool
 ) -> None:
     """Compare every table that entries speak of; `complete` says that no record was missing."""
-    comparison = _Comparison(session, history, notebook, complete=complete)
-    tables: dict[str, Callable[[], None]] = {
-        "ledger_head": lambda: comparison.ledger(head),
-        "participant": comparison.participants,
-        "dataset": comparison.datasets,
-        "dataset_version": comparison.versions,
-        "dataset_key": comparison.keys,
-        "offer": comparison.offers,
-        "negotiation": comparison.negotiations,
-        "agreement": comparison.agreements,
-        "budget": comparison.budgets,
-        "cube": comparison.cubes,
-        "cube_grant": comparison.grants,
-        "policy_bundle": comparison.policies,
-        "policy_input": comparison.inputs,
+    comparison = Comparison(session, history, notebook, complete, head.size)
+    tables: dict[str, Callable[[Comparison], None]] = {
+        "ledger_head": partial(ledger_state.heads, head=head),
+        **TABLES,
     }
     for name, compare in tables.items():
         try:
-            compare()
+            compare(comparison)
         except (SQLAlchemyError, DataSpaceError, ValueError, TypeError, LookupError, AttributeError):
             # A value of the wrong type, or no such table: its text may hold anything, so it is not told.
             notebook.wrong(Stage.STATE, name, "its rows cannot be read as what they should be")
@@ -67,221 +53,220 @@ def compare_state(
     notebook.right(Stage.STATE, f"{comparison.rows} rows of {len(tables)} tables{rest}")
 
 
-@dataclass
-class _Comparison:
-    session: Session
-    history: History
-    notebook: Notebook
-    complete: bool
-    rows: int = 0
-
-    def ledger(self, head: Checkpoint) -> None:
-        found = self.session.get_one(LedgerHead, 1)
-        self._columns("ledger_head", "1", found, {"size": head.size, "root": head.root})
-        outside = or_(col(LedgerEntry.index) < 0, col(LedgerEntry.index) >= head.size)
-        for index in self.session.exec(select(LedgerEntry.index).where(outside).limit(_PAGE)):
-            self._wrong("ledger_entry", str(index), f"it lies outside of the signed size {head.size}")
-        outside = or_(col(LedgerRecord.index) < 0, col(LedgerRecord.index) >= head.size)
-        for index in self.session.exec(select(LedgerRecord.index).where(outside).limit(_PAGE)):
-            self._wrong("ledger_record", str(index), f"it lies outside of the signed size {head.size}")
-        self._nodes(head.size)
-
-    def participants(self) -> None:
-        implied = self.history.participants
-        for row in self._unexplained(Participant, implied, lambda row: row.id):
-            member = implied[row.id]
-            self._columns("participant", row.id, row, {"status": member.status})
-            self._value("participant", row.id, "roles", sorted(row.roles.split(",")), member.roles)
-
-    def datasets(self) -> None:
-        implied = self.history.datasets
-        for row in self._unexplained(Dataset, implied, lambda row: row.id):
-            found = implied[row.id]
-            self._columns("dataset", row.id, row, {"provider": found.provider, "zone": found.zone})
-            if (row.withdrawn is not None) != (found.withdrawn is not None):
-                was = (
-                    f"entry {found.withdrawn} withdrew it"
-                    if found.withdrawn is not None
-                    else "no entry withdraws it"
-                )
-                self._unjudged_or_wrong("dataset", row.id, f"withdrawn is {row.withdrawn}, {was}")
-
-    def versions(self) -> None:
-        implied = self._versions()
-        for row in self._unexplained(DatasetVersion, implied, lambda row: (row.dataset, row.version)):
-            fields = implied[row.dataset, row.version]
-            key = f"{row.dataset} version {row.version}"
-            names = ("rows", "level", "source_sha256", "payload_sha256", "entry")
-            self._columns("dataset_version", key, row, {name: fields[name] for name in names})
-            digest = hashlib.sha256(canonical(row.columns)).hexdigest()
-            self._value("dataset_version", key, "columns (their SHA-256)", digest, fields["schema_sha256"])
-
-    def keys(self) -> None:
-        """Compare data keys: one for each version in use, none for what was withdrawn."""
-        implied = self._versions()
-        there = set()
-        for row in self._stream(DatasetKey):
-            there.add((row.dataset, row.version))
-            found = self.history.datasets.get(row.dataset)
-            key = f"{row.dataset} version {row.version}"
-            if (row.dataset, row.version) not in implied:
-                self._unjudged_or_wrong("dataset_key", key, _UNEXPLAINED)
-            elif found is not None and found.withdrawn is not None:
-                self._wrong(
-                    "dataset_key", key, f"entry {found.withdrawn} withdrew the dataset, and its key is there"
-                )
-        for dataset, version in implied.keys() - there:
-            if self.history.datasets[dataset].withdrawn is None:
-                self._wrong("dataset_key", f"{dataset} version {version}", _MISSING)
-
-    def offers(self) -> None:
-        implied = {fields["offer"][0]: fields["offer"][1] for fields in self._versions().values()}
-        for row in self._unexplained(Offer, implied, lambda row: row.id):
-            digest = hashlib.sha256(canonical(row.model_dump(mode="json"))).hexdigest()
-            self._value("offer", row.id, "its terms (their SHA-256)", digest, implied[row.id])
-
-    def negotiations(self) -> None:
-        implied = self.history.negotiations
-        for row in self._unexplained(Negotiation, implied, lambda row: row.id):
-            found = implied[row.id]
-            names = {"offer": found.offer, "consumer": found.consumer, "state": found.state}
-            self._columns("negotiation", row.id, row, names)
-
-    def agreements(self) -> None:
-        implied = self.history.agreements
-        for row in self._unexplained(Agreement, implied, lambda row: row.id):
-            found = implied[row.id]
-            expected = {name: value for name, value in found.terms.items() if name != "expires"}
-            self._columns("agreement", row.id, row, {**expected, "entry": found.entry})
-            expires = datetime.fromisoformat(found.terms["expires"])
-            self._value("agreement", row.id, "expires", row.expires, expires)
-            self._agreement_state(row, found)
-
-    def budgets(self) -> None:
-        """Compare what was granted and spent; more may be reserved, for a query that runs or was killed."""
-        implied = self.history.agreements
-        there = set()
-        for row in self._stream(Budget):
-            there.add(row.agreement)
-            found = implied.get(row.agreement)
-            if found is None:
-                self._unjudged_or_wrong("budget", row.agreement, _UNEXPLAINED)
-                continue
-            granted = {"units": found.terms["units"], "epsilon": found.terms["epsilon"]}
-            self._columns("budget", row.agreement, row, granted)
-            self._spent(row, "units", found.units)
-            self._spent(row, "epsilon", found.epsilon)
-        for name in implied.keys() - there:
-            # A budget is made with the first query.
-            if implied[name].units or implied[name].epsilon:
-                self._wrong("budget", name, _MISSING)
-
-    def cubes(self) -> None:
-        implied = self.history.cubes
-        for row in self._unexplained(Cube, implied, lambda row: row.id):
-            self._columns("cube", row.id, row, implied[row.id])
-
-    def grants(self) -> None:
-        implied = self.history.grants
-        for row in self._unexplained(CubeGrant, implied, lambda row: (row.cube, row.agreement)):
-            key = (row.cube, row.agreement)
-            self._columns("cube_grant", _named(key), row, {"entry": implied[key]})
-
-    def policies(self) -> None:
-        """Compare the bundles by their digests, and the digests with those that entries adopt."""
-        adopted = dict.fromkeys(self.history.policies)
-        for row in self._unexplained(PolicyBundle, adopted, lambda row: row.digest):
-            self._digest("policy_bundle", row.digest, row.content)
-
-    def inputs(self) -> None:
-        for row in self._stream(PolicyInput):
-            self._digest("policy_input", row.digest, row.content.encode())
-        for index, digest in self.session.exec(self._unkept()):
-            self._wrong("policy_input", digest, f"entry {index} names it, and there is no such row")
-
-    def _unkept(self) -> Any:
-        """Return the query for entries whose decision's input is not kept: nobody can decide those again."""
-        # As text SQLite reads JSON itself; PostgreSQL wants to be told.
-        text = col(LedgerRecord.record)
-        sqlite = self.session.get_bind().dialect.name == "sqlite"
-        record = type_coerce(text, JSON) if sqlite else cast(text, JSON)
-        named = record["input"].as_string()
-        kept = select(PolicyInput.digest).where(col(PolicyInput.digest) == named).exists()
-        return select(col(LedgerRecord.index), named).where(named.is_not(None), ~kept).limit(_PAGE)
-
-    def _nodes(self, size: int) -> None:
-        per_level = select(LedgerNode.level, func.max(col(LedgerNode.index))).group_by(col(LedgerNode.level))
-        for level, last in self.session.exec(per_level):
-            if level < 1 or last >= size >> 8 * level:
-                self._wrong(
-                    "ledger_node", f"level {level} index {last}", f"it lies outside of the signed size {size}"
-                )
-
-    def _agreement_state(self, row: Agreement, found: Agreed) -> None:
-        implied = State.TERMINATED if found.ended is not None else State.AGREED
-        if found.ended is None and self.history.in_force(row.id):
-            implied = State.FINALIZED
-        if row.state != implied and {row.state, implied} & {State.TERMINATED, State.FINALIZED}:
-            self._unjudged_or_wrong("agreement", row.id, f"state is {row.state}, the entries imply {implied}")
-
-    def _spent(self, row: Budget, name: str, implied: int) -> None:
-        column, spent = f"{name}_spent", getattr(row, f"{name}_spent")
-        if spent < implied or (spent != implied and self.complete):
-            self._wrong("budget", row.agreement, f"{column} is {spent}, the entries imply {implied}")
-        if getattr(row, f"{name}_reserved") < 0:
-            self._wrong("budget", row.agreement, f"{name}_reserved is negative")
-
-    def _versions(self) -> dict[tuple[str, int], dict[str, Any]]:
-        return {
-            (name, number): fields
-            for name, dataset in self.history.datasets.items()
-            for number, fields in dataset.versions.items()
-        }
-
-    def _unexplained(
-        self, model: type[Model], implied: Mapping[Any, Any], key: Callable[[Model], Any]
-    ) -> Iterator[Model]:
-        """Yield the rows that entries explain; report those they do not, and those that are not there."""
-        table, there = str(model.__tablename__), set()
-        for row in self._stream(model):
-            name = key(row)
-            there.add(name)
-            if name in implied:
-                yield row
-            else:
-                self._unjudged_or_wrong(table, _named(name), _UNEXPLAINED)
-        for name in sorted(implied.keys() - there):
-            self._wrong(table, _named(name), _MISSING)
-
-    def _stream(self, model: type[Model]) -> Iterator[Model]:
-        for row in self.session.exec(select(model).execution_options(yield_per=_PAGE)):
-            self.rows += 1
-            yield row
-            self.session.expunge(row)
-
-    def _columns(self, table: str, key: str, row: SQLModel, implied: Mapping[str, Any]) -> None:
-        for name, value in implied.items():
-            self._value(table, key, name, getattr(row, name), value)
-
-    def _value(self, table: str, key: str, column: str, found: Any, implied: Any) -> None:
-        if found != implied and (self.complete or column not in _CHANGING):
-            self._wrong(table, key, f"{column} is {_shown(found)}, the entries imply {_shown(implied)}")
-
-    def _digest(self, table: str, digest: str, content: bytes) -> None:
-        if hashlib.sha256(content).hexdigest() != digest:
-            self._wrong(table, digest, "its content has another SHA-256 than its digest")
-
-    def _unjudged_or_wrong(self, table: str, key: str, problem: str) -> None:
-        if self.complete:
-            self._wrong(table, key, problem)
-
-    def _wrong(self, table: str, key: str, problem: str) -> None:
-        self.notebook.wrong(Stage.STATE, f"{table} {key}", problem)
+def participants(comparison: Comparison) -> None:
+    """Compare roles, status and the zones an auditor is bounded to."""
+    implied = comparison.history.participants
+    for row in comparison.explained(Participant, implied, lambda row: row.id):
+        member = implied[row.id]
+        comparison.columns("participant", row.id, row, {"status": member.status})
+        for name, listed in (("roles", row.roles), ("zones", row.zones)):
+            found = sorted(part for part in listed.split(",") if part)
+            comparison.value("participant", row.id, name, found, getattr(member, name))
 
 
-def _named(key: Any) -> str:
-    return " ".join(str(part) for part in key) if isinstance(key, tuple) else str(key)
+def datasets(comparison: Comparison) -> None:
+    """Compare provider and zone, and whether a dataset is withdrawn."""
+    implied = comparison.history.datasets
+    for row in comparison.explained(Dataset, implied, lambda row: row.id):
+        found = implied[row.id]
+        comparison.columns("dataset", row.id, row, {"provider": found.provider, "zone": found.zone})
+        if (row.withdrawn is not None) != (found.withdrawn is not None):
+            was = (
+                f"entry {found.withdrawn} withdrew it"
+                if found.withdrawn is not None
+                else "no entry withdraws it"
+            )
+            comparison.wrong_if_complete("dataset", row.id, f"withdrawn is {row.withdrawn}, {was}")
 
 
-def _shown(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+def versions(comparison: Comparison) -> None:
+    """Compare what was registered: digests, rows, level and the confirmed columns."""
+    implied = _versions(comparison)
+    for row in comparison.explained(DatasetVersion, implied, lambda row: (row.dataset, row.version)):
+        fields = implied[row.dataset, row.version]
+        key = f"{row.dataset} version {row.version}"
+        names = ("rows", "level", "source_sha256", "payload_sha256", "entry")
+        comparison.columns("dataset_version", key, row, {name: fields[name] for name in names})
+        digest = hashlib.sha256(canonical(row.columns)).hexdigest()
+        comparison.value("dataset_version", key, "columns (their SHA-256)", digest, fields["schema_sha256"])
+
+
+def keys(comparison: Comparison) -> None:
+    """Compare data keys: one for each version in use, none for what was withdrawn."""
+    implied = _versions(comparison)
+    there = set()
+    for row in comparison.stream(DatasetKey):
+        there.add((row.dataset, row.version))
+        found = comparison.history.datasets.get(row.dataset)
+        key = f"{row.dataset} version {row.version}"
+        if (row.dataset, row.version) not in implied:
+            comparison.wrong_if_complete("dataset_key", key, UNEXPLAINED)
+        elif found is not None and found.withdrawn is not None:
+            comparison.wrong(
+                "dataset_key", key, f"entry {found.withdrawn} withdrew the dataset, and its key is there"
+            )
+    for dataset, version in implied.keys() - there:
+        if comparison.history.datasets[dataset].withdrawn is None:
+            comparison.wrong("dataset_key", f"{dataset} version {version}", MISSING)
+
+
+def offers(comparison: Comparison) -> None:
+    """Compare every term of an offer, by the digest of them all."""
+    implied = {fields["offer"][0]: fields["offer"][1] for fields in _versions(comparison).values()}
+    for row in comparison.explained(Offer, implied, lambda row: row.id):
+        digest = hashlib.sha256(canonical(row.model_dump(mode="json"))).hexdigest()
+        comparison.value("offer", row.id, "its terms (their SHA-256)", digest, implied[row.id])
+
+
+def negotiations(comparison: Comparison) -> None:
+    """Compare parties, state and agreement, and the terms that were agreed to, by their digest."""
+    implied = comparison.history.negotiations
+    agreed = {index: fields["agreement_sha256"] for index, fields in comparison.told("agreement.concluded")}
+    datasets = {fields["offer"][0]: name for (name, _), fields in _versions(comparison).items()}
+    for row in comparison.explained(Negotiation, implied, lambda row: row.id):
+        found = implied[row.id]
+        names = ("offer", "consumer", "provider", "state", "agreement")
+        comparison.columns("negotiation", row.id, row, {name: getattr(found, name) for name in names})
+        if found.offer in datasets:
+            comparison.value("negotiation", row.id, "dataset", row.dataset, datasets[found.offer])
+        agreement = comparison.history.agreements.get(found.agreement or "")
+        if agreement is not None and agreement.entry in agreed:
+            terms = {"id": found.agreement, "offer": row.offer, "terms": row.terms}
+            digest = hashlib.sha256(canonical(terms)).hexdigest()
+            comparison.value("negotiation", row.id, "terms (their SHA-256)", digest, agreed[agreement.entry])
+
+
+def agreements(comparison: Comparison) -> None:
+    """Compare every term, and the state."""
+    implied = comparison.history.agreements
+    for row in comparison.explained(Agreement, implied, lambda row: row.id):
+        found = implied[row.id]
+        expected = {name: value for name, value in found.terms.items() if name != "expires"}
+        comparison.columns("agreement", row.id, row, {**expected, "entry": found.entry})
+        expires = datetime.fromisoformat(found.terms["expires"])
+        comparison.value("agreement", row.id, "expires", row.expires, expires)
+        _agreement_state(comparison, row, found)
+
+
+def budgets(comparison: Comparison) -> None:
+    """Compare what was granted and spent; more may be reserved, for a query that runs or was killed."""
+    implied = comparison.history.agreements
+    there = set()
+    for row in comparison.stream(Budget):
+        there.add(row.agreement)
+        found = implied.get(row.agreement)
+        if found is None:
+            comparison.wrong_if_complete("budget", row.agreement, UNEXPLAINED)
+            continue
+        granted = {"units": found.terms["units"], "epsilon": found.terms["epsilon"]}
+        comparison.columns("budget", row.agreement, row, granted)
+        _spent(comparison, row, "units", found.units)
+        _spent(comparison, row, "epsilon", found.epsilon)
+    for name in implied.keys() - there:
+        # A budget is made with the first query.
+        if implied[name].units or implied[name].epsilon:
+            comparison.wrong("budget", name, MISSING)
+
+
+def cubes(comparison: Comparison) -> None:
+    """Compare what was granted: version, specification, cells and cost."""
+    implied = comparison.history.cubes
+    cost = {fields["cube"]: fields["epsilon"] for _, fields in comparison.told("cube.granted")}
+    for row in comparison.explained(Cube, implied, lambda row: row.id):
+        comparison.columns("cube", row.id, row, implied[row.id])
+        digest = hashlib.sha256(canonical(row.spec)).hexdigest()
+        comparison.value("cube", row.id, "spec (its SHA-256)", digest, implied[row.id]["spec_sha256"])
+        if row.id in cost:
+            comparison.value("cube", row.id, "epsilon", row.epsilon, cost[row.id])
+
+
+def grants(comparison: Comparison) -> None:
+    """Compare who was granted which cube, by which entry."""
+    implied = comparison.history.grants
+    for row in comparison.explained(CubeGrant, implied, lambda row: (row.cube, row.agreement)):
+        key = (row.cube, row.agreement)
+        comparison.columns("cube_grant", named(key), row, {"entry": implied[key]})
+
+
+def policies(comparison: Comparison) -> None:
+    """Compare the bundles by their digests, and the digests with those that entries adopt."""
+    adopted = dict.fromkeys(comparison.history.policies)
+    for row in comparison.explained(PolicyBundle, adopted, lambda row: row.digest):
+        comparison.digest("policy_bundle", row.digest, row.content, row.digest)
+
+
+def inputs(comparison: Comparison) -> None:
+    """Compare inputs with their digests, and look for those that entries name and that are gone."""
+    for row in comparison.stream(PolicyInput):
+        comparison.digest("policy_input", row.digest, row.content.encode(), row.digest)
+    for index, digest in comparison.session.exec(_unkept(comparison)):
+        comparison.wrong("policy_input", digest, f"entry {index} names it, and there is no such row")
+
+
+def _unkept(comparison: Comparison) -> Any:
+    """Return the query for entries whose decision's input is not kept: nobody can decide those again."""
+    # As text SQLite reads JSON itself; PostgreSQL wants to be told.
+    text = col(LedgerRecord.record)
+    sqlite = comparison.session.get_bind().dialect.name == "sqlite"
+    record = type_coerce(text, JSON) if sqlite else cast(text, JSON)
+    digest = record["input"].as_string()
+    kept = select(PolicyInput.digest).where(col(PolicyInput.digest) == digest).exists()
+    return select(col(LedgerRecord.index), digest).where(digest.is_not(None), ~kept).limit(PAGE)
+
+
+def consumer_keys(comparison: Comparison) -> None:
+    """Compare public keys with the digests that pin them; that one is pinned no entry says."""
+    for row in comparison.stream(ConsumerKey):
+        comparison.digest("consumer_key", row.agreement, row.context, row.key_id)
+
+
+def _agreement_state(comparison: Comparison, row: Agreement, found: Agreed) -> None:
+    implied = State.TERMINATED if found.ended is not None else State.AGREED
+    if found.ended is None and comparison.history.in_force(row.id):
+        implied = State.FINALIZED
+    if row.state != implied and {row.state, implied} & {State.TERMINATED, State.FINALIZED}:
+        comparison.wrong_if_complete(
+            "agreement", row.id, f"state is {row.state}, the entries imply {implied}"
+        )
+
+
+def _spent(comparison: Comparison, row: Budget, name: str, implied: int) -> None:
+    column, spent = f"{name}_spent", getattr(row, f"{name}_spent")
+    if spent < implied or (spent != implied and comparison.complete):
+        comparison.wrong("budget", row.agreement, f"{column} is {spent}, the entries imply {implied}")
+    if getattr(row, f"{name}_reserved") < 0:
+        comparison.wrong("budget", row.agreement, f"{name}_reserved is negative")
+
+
+def _versions(comparison: Comparison) -> dict[tuple[str, int], dict[str, Any]]:
+    return {
+        (name, number): fields
+        for name, dataset in comparison.history.datasets.items()
+        for number, fields in dataset.versions.items()
+    }
+
+
+TABLES: Final[Mapping[str, Callable[[Comparison], None]]] = MappingProxyType(
+    {
+        "ledger_checkpoint": ledger_state.checkpoints,
+        "ledger_cosignature": ledger_state.cosignatures,
+        "ledger_timestamp": ledger_state.timestamps,
+        "ledger_key": ledger_state.keys,
+        "witnessed_log": ledger_state.witnessed,
+        "participant": participants,
+        "credential": ledger_state.credentials,
+        "dataset": datasets,
+        "dataset_version": versions,
+        "dataset_key": keys,
+        "offer": offers,
+        "negotiation": negotiations,
+        "agreement": agreements,
+        "budget": budgets,
+        "cube": cubes,
+        "cube_grant": grants,
+        "consumer_key": consumer_keys,
+        "acknowledgement": ledger_state.acknowledgements,
+        "policy_bundle": policies,
+        "policy_input": inputs,
+    }
+)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,38 @@ from dataspace import tables
 from dataspace.audit.audit import audit
 from dataspace.audit.report import Report
 from dataspace.audit.sources import Source
-from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
+from dataspace.catalog.models import Dataset, DatasetKey
 from dataspace.database import Database
 from dataspace.keys.file import FileKeys
 from dataspace.ledger.kinds import KINDS
 from dataspace.ledger.log import Log
 from dataspace.ledger.models import triggers
-from dataspace.negotiation.models import Agreement, Negotiation
-from dataspace.participants.models import Participant
+from dataspace.negotiation.models import Agreement
+from dataspace.participants.models import Credential, Participant
 from dataspace.policy.models import PolicyBundle, PolicyInput
 from dataspace.proof.canonical import canonical
-from dataspace.transfer.models import Budget, Cube, CubeGrant
+from dataspace.transfer.models import Acknowledgement, Budget, Cube, CubeGrant
+from tests.audit import decided
+from tests.audit.decided import (
+    AGREEMENT,
+    BUNDLE,
+    CONSUMER,
+    DATASET,
+    EPSILON,
+    NEGOTIATION,
+    OFFER,
+    POLICY,
+    PRICE,
+    PROVIDER,
+    START,
+    UNITS,
+)
+from tests.audit.rows import COLUMNS, SHA, SPEC, cube_row, negotiation_row, registered
 
 ORIGIN = "example.com/space"
-START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-BUNDLE = b"a policy bundle"
-INPUT = '{"action":"query"}'
-POLICY = hashlib.sha256(BUNDLE).hexdigest()
-DECIDED = {"policy": POLICY, "input": hashlib.sha256(INPUT.encode()).hexdigest()}
-SHA = "ab" * 32
-PROVIDER, CONSUMER, DATASET, OFFER, NEGOTIATION, AGREEMENT = "pt-1", "pt-2", "ds-1", "of-1", "ng-1", "ag-1"
-ADMITTED, REGISTERED, CONCLUDED, FIRST_ANSWER = 2, 4, 6, 9  # the indexes of entries
-UNITS, EPSILON, PRICE = 1000, 4_000_000, 100
+INPUT = decided.ANSWERED.text
+DECIDED = decided.ANSWERED.fields
+CONCLUDED, FIRST_ANSWER = 6, 9  # the indexes of entries
 
 
 def digest(value: Any) -> str:
@@ -60,7 +70,7 @@ class Scene:
         home.mkdir(parents=True)
         url = url or f"sqlite:///{home}/dataspace.db"
         self.home, self.clock = home, Clock()
-        store = FileKeys(keys or home / "keys")
+        store = self.keys = FileKeys(keys or home / "keys")
         if keys is None:
             store.create("log")
         create_tables(url)
@@ -87,56 +97,18 @@ class Scene:
         return self.log.append(session, kind, **{name: fields[name] for name in KINDS[kind]})
 
     def found(self) -> None:
-        """Adopt a policy, admit a provider and a consumer: entries 1 to 3."""
+        """Adopt a policy, admit a provider, who is the operator too, and a consumer: entries 1 to 3."""
         bundle = PolicyBundle(digest=POLICY, content=BUNDLE, adopted=self.clock())
-        self.append(
-            "policy.adopted",
-            bundle,
-            PolicyInput(digest=DECIDED["input"], content=INPUT),
-            digest=POLICY,
-            revision="1",
-        )
-        for name, role in ((PROVIDER, "provider"), (CONSUMER, "consumer")):
-            row = Participant(id=name, name=name, login=name, roles=role, created=self.clock())
-            self.append("participant.admitted", row, participant=name, roles=[role], by=PROVIDER)
+        inputs = [PolicyInput(digest=one.fields["input"], content=one.text) for one in decided.ALL]
+        self.append("policy.adopted", bundle, *inputs, digest=POLICY, revision="1")
+        for name, roles in ((PROVIDER, ["operator", "provider"]), (CONSUMER, ["consumer"])):
+            row = Participant(id=name, name=name, login=name, roles=",".join(roles), created=self.clock())
+            token = Credential(id=f"cr-{name}", participant=name, token_sha256=name, created=self.clock())
+            self.append("participant.admitted", row, token, participant=name, roles=roles, by=PROVIDER)
 
     def register(self) -> int:
         """Register the dataset and its offer: entry 4."""
-        now, columns = self.clock(), [{"name": "amount", "type": "integer"}]
-        offer = Offer(
-            id=OFFER,
-            dataset=DATASET,
-            version=1,
-            purposes=["statistics"],
-            forms=["rows", "aggregate"],
-            units=UNITS,
-            epsilon=EPSILON,
-            price=PRICE,
-            min_group=10,
-            row_limit=100,
-            days=365,
-            automatic=True,
-            expires=now + timedelta(days=365),
-            created=now,
-        )
-        rows = [
-            Dataset(id=DATASET, provider=PROVIDER, zone="finance", title="t", description="d", created=now),
-            DatasetVersion(
-                dataset=DATASET,
-                version=1,
-                rows=5000,
-                size=9,
-                level=3,
-                columns=columns,
-                source_sha256=SHA,
-                payload_sha256=SHA,
-                path="up-1.sealed",
-                entry=REGISTERED,
-                created=now,
-            ),
-            DatasetKey(dataset=DATASET, version=1, wrapped=b"wrapped"),
-            offer,
-        ]
+        offer, rows = registered(self.clock())
         return self.append(
             "dataset.registered",
             *rows,
@@ -148,32 +120,17 @@ class Scene:
             payload_sha256=SHA,
             rows=5000,
             level=3,
-            schema_sha256=digest(columns),
+            schema_sha256=digest(COLUMNS),
             offer=OFFER,
             price=PRICE,
             offer_sha256=digest(offer.model_dump(mode="json")),
-            **DECIDED,
+            **decided.REGISTERED.fields,
         )
 
     def negotiate(self) -> None:
         """Negotiate an automatic offer to its end: entries 5 to 8."""
-        now = self.clock()
-        self.append(
-            "negotiation.changed",
-            Negotiation(
-                id=NEGOTIATION,
-                offer=OFFER,
-                dataset=DATASET,
-                provider=PROVIDER,
-                consumer=CONSUMER,
-                state="FINALIZED",
-                terms={},
-                agreement=AGREEMENT,
-                created=now,
-                updated=now,
-            ),
-            **self.moved("REQUESTED"),
-        )
+        now, asked = self.clock(), {"units": UNITS}
+        self.append("negotiation.changed", negotiation_row(asked, now), **self.moved("REQUESTED"))
         expires = now + timedelta(days=300)
         terms: dict[str, Any] = {
             "negotiation": NEGOTIATION,
@@ -196,9 +153,9 @@ class Scene:
             row,
             agreement=AGREEMENT,
             **terms,
-            agreement_sha256=SHA,
+            agreement_sha256=digest({"id": AGREEMENT, "offer": OFFER, "terms": asked}),
             expires=expires.isoformat(),
-            **DECIDED,
+            **decided.CONCLUDED.fields,
         )
         self.append("negotiation.changed", **self.moved("AGREED"))
 
@@ -219,7 +176,7 @@ class Scene:
             "provider": PROVIDER,
             "consumer": CONSUMER,
             "state": state,
-            "by": CONSUMER,
+            "by": PROVIDER if state in ("OFFERED", "AGREED", "FINALIZED") else CONSUMER,
         }
 
     def answer(self, count: int = 1, **changed: Any) -> int:
@@ -254,32 +211,19 @@ class Scene:
             "dataset": DATASET,
             "version": 1,
             "agreement": AGREEMENT,
-            "spec_sha256": SHA,
+            "spec_sha256": digest(SPEC),
             "cells_sha256": SHA,
             "units": 1,
-            "epsilon": 500_000,
+            "epsilon": decided.CUBE_EPSILON,
             "price": PRICE,
-            **DECIDED,
+            **decided.GRANTED.fields,
             **changed,
         }
 
         def act(session: Session) -> int:
             index = self.entry(session, "cube.granted", fields)
             if session.get(Cube, cube) is None:
-                session.add(
-                    Cube(
-                        id=cube,
-                        dataset=DATASET,
-                        version=1,
-                        spec={},
-                        spec_sha256=SHA,
-                        cells_sha256=SHA,
-                        path="p",
-                        epsilon=fields["epsilon"],
-                        smallest=10,
-                        created=self.clock(),
-                    )
-                )
+                session.add(cube_row(cube, digest(SPEC), fields["epsilon"], self.clock()))
                 session.flush()
             if session.get(CubeGrant, (cube, AGREEMENT)) is None:
                 session.add(CubeGrant(cube=cube, agreement=AGREEMENT, entry=index, created=self.clock()))
@@ -299,10 +243,32 @@ class Scene:
             row.withdrawn = self.clock()
             session.add(row)
             session.delete(session.get_one(DatasetKey, (DATASET, 1)))
-            fields = {"dataset": DATASET, "versions": [1], "by": PROVIDER, **DECIDED}
+            fields = {"dataset": DATASET, "versions": [1], "by": PROVIDER, **decided.WITHDRAWN.fields}
             return self.entry(session, "dataset.withdrawn", fields)
 
         return self.database.commit(act)
+
+    def acknowledge(self, answered: int, **changed: Any) -> int:
+        """Acknowledge an answer, as its consumer."""
+        fields = {
+            "agreement": AGREEMENT,
+            "answered": answered,
+            "answer_sha256": SHA,
+            "by": CONSUMER,
+            **changed,
+        }
+
+        def act(session: Session) -> int:
+            index = self.entry(session, "answer.acknowledged", fields)
+            if session.get(Acknowledgement, answered) is None:
+                session.add(Acknowledgement(answered=answered, entry=index))
+            return index
+
+        return self.database.commit(act)
+
+    def erase(self, entry: int, basis: str = "PIPL article 47") -> int:
+        """Erase a record; return the index of the entry that says so."""
+        return self.database.commit(lambda session: self.log.erase(session, entry, basis))
 
     def checkpoint(self) -> str:
         with self.database.reading() as session:

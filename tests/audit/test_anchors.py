@@ -135,7 +135,7 @@ def test_le_14_an_anchored_root_that_the_log_never_had_is_a_fork(anchored: Ancho
     scene = anchored.scene
     forged = Checkpoint("example.com/space", 33, bytes(32))
     verifier = Verifier.parse(scene.vkey)
-    note = forged.sign(verifier, lambda message: scene.log._keys.sign("log", message))
+    note = forged.sign(verifier, lambda message: scene.keys.sign("log", message))
     evidence = anchored.chain.publish(40, bytes(32), note)
     with (scene.home / "anchors.jsonl").open("ab") as file:
         file.write(canonical(evidence.to_json()) + b"\n")

@@ -29,7 +29,13 @@ def _signed_by_stranger(size: int, root: bytes) -> str:
 def test_a_copy_of_a_home_that_nobody_touched_is_right(home: Copy) -> None:
     report = home.audit(Home(home.folder), since=home.older)
     assert (report.exit_code, report.size) == (0, 600), told(report)
-    assert [step.number for step in report.not_checked] == [Stage.ANCHORED, Stage.ANCHORS]
+    assert [step.number for step in report.not_checked] == [
+        Stage.PUBLISHED,
+        Stage.COSIGNATURES,
+        Stage.ANCHORED,
+        Stage.ANCHORS,
+        Stage.TIMES,
+    ]
 
 
 def test_an_evidence_folder_is_right_and_its_state_is_not_checked(evidence: Copy) -> None:
@@ -139,7 +145,7 @@ def test_le_17_an_erased_record_is_reported_with_the_entry_that_erased_it(scene:
     scene.database.commit(lambda session: scene.log.erase(session, 3, "PIPL article 47"))
     report = scene.audit(Home.of(scene.database))
     assert report.ok, told(report)
-    assert "entry 3 erased by entry 30" in report.steps[Stage.RECORDS - 1].detail
+    assert "entry 3: present, content erased by entry 30" in report.steps[Stage.RECORDS - 1].detail
     assert "not judged" in report.steps[Stage.MEANING - 1].detail
 
 

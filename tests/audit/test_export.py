@@ -2,16 +2,25 @@
 
 import hashlib
 import json
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dataspace.audit.export import export, export_url
 from dataspace.audit.report import Stage
-from dataspace.audit.sources import Evidence, Home
+from dataspace.audit.sources import Evidence, Home, Remote
 from dataspace.errors import Conflict, Unavailable, VerificationError
 from tests.audit.conftest import Copy, told
-from tests.audit.scene import BUNDLE, DECIDED, INPUT, POLICY, Scene, played
+from tests.audit.decided import BUNDLE, POLICY
+from tests.audit.published import published
+from tests.audit.scene import Scene, played
+
+__all__ = ["published"]  # a fixture
 
 
 def test_what_is_exported_passes_the_same_audit(home: Copy, tmp_path: Path) -> None:
@@ -50,11 +59,76 @@ def test_a_database_that_does_not_answer_is_not_exported(tmp_path: Path) -> None
         export_url(url, tmp_path, tmp_path / "out")
 
 
-def test_policies_and_inputs_lie_under_their_digests(evidence: Copy) -> None:
+def test_policies_lie_under_their_digests(evidence: Copy) -> None:
     assert (evidence.folder / "policies" / POLICY).read_bytes() == BUNDLE
-    line = json.loads((evidence.folder / "inputs.jsonl").read_bytes())
-    assert line == {"digest": DECIDED["input"], "input": INPUT}
-    assert hashlib.sha256(line["input"].encode()).hexdigest() == line["digest"]
+
+
+def test_inputs_lie_in_the_order_of_their_entries(evidence: Copy) -> None:
+    lines = [json.loads(line) for line in (evidence.folder / "inputs.jsonl").read_bytes().splitlines()]
+    assert [line["entry"] for line in lines] == [4, 6, *range(10, 600)]
+    assert {hashlib.sha256(line["input"].encode()).hexdigest() == line["digest"] for line in lines} == {True}
+
+
+def test_what_was_published_is_in_the_folder(published: Scene, tmp_path: Path) -> None:
+    export(published.database, tmp_path / "out")
+    with Evidence(tmp_path / "out") as folder, Home.of(published.database) as home:
+        assert list(folder.published()) == list(home.published())
+        assert [token.authority for one in folder.published() for token in one.timestamps] == ["a", "b"]
+        assert folder.rotations() == home.rotations() == []
+    keys = json.loads((tmp_path / "out/keys.json").read_bytes())
+    assert [key["role"] for key in keys["adopted"]] == ["post-quantum"]
+
+
+def test_a_range_of_a_folder_is_what_the_whole_says_of_it(evidence: Copy) -> None:
+    with Evidence(evidence.folder) as source:
+        records, inputs = source.records(0, 600), source.decision_inputs(0, 600)
+        for start, end in ((590, 600), (17, 300), (0, 5), (256, 512), (599, 700), (256, 512)):
+            assert source.records(start, end) == {at: records[at] for at in range(start, min(end, 600))}
+            assert source.decision_inputs(start, end) == {
+                at: text for at, text in inputs.items() if start <= at < end
+            }
+
+
+def test_a_source_opens_again_in_another_process(evidence: Copy, home: Copy) -> None:
+    for source in (Evidence(evidence.folder), Home(home.folder), Remote("http://127.0.0.1:1", "token")):
+        assert type(pickle.loads(pickle.dumps(source))) is type(source)  # noqa: S301 - our own
+    with pickle.loads(pickle.dumps(Evidence(evidence.folder))) as again:  # noqa: S301
+        assert len(again.records(0, 600)) == 600
+
+
+def test_an_open_database_stays_in_its_process(scene: Scene) -> None:
+    with pytest.raises(TypeError, match="stays in its process"):
+        pickle.dumps(Home.of(scene.database))
+
+
+def test_a_token_is_in_no_text_of_its_source() -> None:
+    assert "secret" not in repr(Remote("http://127.0.0.1:1", "secret"))
+
+
+@pytest.mark.parametrize("name", ["published.jsonl", "inputs.jsonl"])
+def test_a_folder_of_an_older_program_says_what_it_lacks(evidence: Copy, name: str) -> None:
+    (evidence.folder / name).unlink()
+    report = evidence.audit(Evidence(evidence.folder))
+    assert report.exit_code == 0
+    assert f"holds no {name}: it was exported by an older program" in str(report.not_checked)
+
+
+@pytest.mark.parametrize("name", ["published.jsonl", "rotations.jsonl", "inputs.jsonl"])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(noise=st.binary(max_size=200))
+def test_noise_in_a_file_of_evidence_is_refused_with_one_error(
+    name: str, noise: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("noise")
+    (folder / "checkpoint").write_text("x")
+    (folder / name).write_bytes(noise + b"\n")
+    read: dict[str, Callable[[Evidence], Any]] = {
+        "published.jsonl": lambda source: list(source.published()),
+        "rotations.jsonl": lambda source: source.rotations(),
+        "inputs.jsonl": lambda source: source.decision_inputs(0, 100),
+    }
+    with Evidence(folder) as source, pytest.raises(VerificationError):
+        read[name](source)
 
 
 def test_the_folder_tells_how_to_check_it(evidence: Copy) -> None:

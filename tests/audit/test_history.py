@@ -1,5 +1,6 @@
 """What entries may not say after those before them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,92 +8,11 @@ import pytest
 from dataspace.audit.report import Stage
 from dataspace.audit.sources import Home
 from tests.audit.conftest import failed, told
-from tests.audit.scene import AGREEMENT, CONSUMER, DATASET, DECIDED, NEGOTIATION, SHA, UNITS, Scene, played
-
-ANSWER = {
-    "agreement": AGREEMENT,
-    "dataset": DATASET,
-    "version": 1,
-    "form": "aggregate",
-    "query_sha256": SHA,
-    "answer_sha256": SHA,
-    "units": 1,
-    "epsilon": 0,
-    "price": 100,
-    **DECIDED,
-}
-MOVED = {
-    "negotiation": NEGOTIATION,
-    "offer": "of-1",
-    "provider": "pt-1",
-    "consumer": CONSUMER,
-    "by": CONSUMER,
-}
-
-WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
-    "an answer without an agreement": (
-        "query.answered",
-        {**ANSWER, "agreement": "ag-9"},
-        "entry 30: ag-9 was not concluded before",
-    ),
-    "an answer about another dataset": (
-        "query.answered",
-        {**ANSWER, "dataset": "ds-9"},
-        "entry 30: ag-1 does not cover version 1 of ds-9",
-    ),
-    "an answer about a later version": (
-        "query.answered",
-        {**ANSWER, "version": 2},
-        "entry 30: ag-1 does not cover version 2 of ds-1",
-    ),
-    "an answer in a form not agreed": (
-        "query.answered",
-        {**ANSWER, "form": "copy"},
-        "entry 30: ag-1 does not cover the form copy",
-    ),
-    "more units than granted": (
-        "query.answered",
-        {**ANSWER, "units": UNITS, "price": UNITS * 100},
-        f"entry 30: units spent under ag-1 are {UNITS + 20}, granted {UNITS}",
-    ),
-    "a wrong price": (
-        "query.answered",
-        {**ANSWER, "price": 99},
-        "entry 30: its price is 99, want 1 units at 100",
-    ),
-    "an unknown policy": ("query.answered", {**ANSWER, "policy": SHA}, "no entry before it adopts"),
-    "a second creation": ("log.created", {"origin": "o", "vkey": "v"}, "entry 30: log.created at index 30"),
-    "a stranger's change": (
-        "participant.changed",
-        {"participant": "pt-9", "roles": ["auditor"], "status": "active", "by": "pt-1"},
-        "entry 30: pt-9 was not admitted before",
-    ),
-    "a second admission": (
-        "participant.admitted",
-        {"participant": "pt-1", "roles": ["auditor"], "by": "pt-1"},
-        "entry 30: pt-1 was admitted before",
-    ),
-    "a withdrawal of nothing": (
-        "dataset.withdrawn",
-        {"dataset": "ds-9", "versions": [1], "by": "pt-1", **DECIDED},
-        "entry 30: ds-9 was not registered before",
-    ),
-    "a negotiation that goes back": (
-        "negotiation.changed",
-        {**MOVED, "state": "REQUESTED"},
-        "entry 30: ng-1 goes from FINALIZED to REQUESTED",
-    ),
-    "a negotiation in no state": (
-        "negotiation.changed",
-        {**MOVED, "negotiation": "ng-9", "state": "DREAMING"},
-        "entry 30: ng-9 goes from nothing to DREAMING",
-    ),
-    "an end of nothing": (
-        "agreement.terminated",
-        {"agreement": "ag-9", "by": "pt-1", "reason": "r"},
-        "entry 30: ag-9 was not concluded before",
-    ),
-}
+from tests.audit.contradictions import WRONG
+from tests.audit.decided import AGREEMENT, CONSUMER, DATASET
+from tests.audit.entries import ANSWER
+from tests.audit.rows import SHA
+from tests.audit.scene import DECIDED, Scene, played
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -102,6 +22,65 @@ def test_an_entry_that_contradicts_those_before_it_is_named(scene: Scene, what: 
     report = scene.audit(Home.of(scene.database))
     assert Stage.MEANING in failed(report)
     assert named in told(report)
+
+
+def _changed(scene: Scene, participant: str, roles: list[str], status: str) -> None:
+    fields = {"participant": participant, "roles": roles, "status": status, "by": "pt-1"}
+    scene.append("participant.changed", **fields)
+
+
+def test_a_suspended_consumer_is_answered_no_more_from_that_moment_on(scene: Scene) -> None:
+    _changed(scene, CONSUMER, ["consumer"], "suspended")
+    scene.answer()
+    report = scene.audit(Home.of(scene.database))
+    assert "entry 31: its consumer pt-2 was suspended by entry 30" in told(report)
+
+
+def test_an_act_that_was_under_way_when_a_right_ended_is_no_violation(scene: Scene) -> None:
+    _changed(scene, CONSUMER, ["auditor"], "active")
+    scene.answer()
+    report = scene.audit(Home.of(scene.database))
+    assert "pt-2 is no consumer" not in told(report)
+
+
+def test_an_act_long_after_a_right_ended_is_one(scene: Scene) -> None:
+    _changed(scene, CONSUMER, ["auditor"], "active")
+    scene.clock.now += timedelta(minutes=6)
+    scene.answer()
+    report = scene.audit(Home.of(scene.database))
+    assert "entry 31: its consumer pt-2 is no consumer: its roles are auditor" in told(report)
+
+
+def test_a_suspended_participant_does_nothing_until_it_is_back(scene: Scene) -> None:
+    _changed(scene, CONSUMER, ["consumer"], "suspended")
+    scene.clock.now += timedelta(minutes=6)
+    scene.acknowledge(17)
+    _changed(scene, CONSUMER, ["consumer"], "active")
+    scene.acknowledge(18)
+    report = told(scene.audit(Home.of(scene.database)))
+    assert "entry 31: who did it pt-2 was suspended by entry 30" in report
+    assert "entry 33" not in report
+
+
+def test_an_answer_after_its_agreement_expired_is_wrong(scene: Scene) -> None:
+    scene.clock.now += timedelta(days=301)
+    scene.answer()
+    assert "entry 30: ag-1 expired at 2026-12-26T" in told(scene.audit(Home.of(scene.database)))
+
+
+def test_a_right_acknowledgement_is_right_once(scene: Scene) -> None:
+    scene.acknowledge(17)
+    assert scene.audit(Home.of(scene.database)).ok
+    scene.acknowledge(17)
+    assert "entry 31: entry 17 was acknowledged before" in told(scene.audit(Home.of(scene.database)))
+
+
+def test_an_acknowledged_answer_that_was_erased_is_not_judged(scene: Scene) -> None:
+    scene.acknowledge(17)
+    scene.erase(17)
+    report = scene.audit(Home.of(scene.database))
+    assert report.ok, told(report)
+    assert "1 not judged" in report.steps[Stage.MEANING - 1].detail
 
 
 def test_an_answer_after_the_end_of_its_agreement_is_wrong(scene: Scene) -> None:

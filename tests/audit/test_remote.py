@@ -6,15 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dataspace.audit.export import export
 from dataspace.audit.report import Stage
-from dataspace.audit.sources import Remote, open_source
-from dataspace.errors import Malformed
+from dataspace.audit.sources import Evidence, Remote, open_source
+from dataspace.errors import Malformed, VerificationError
+from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.note import split
 from dataspace.proof.verify import Outcome
 from tests.audit.conftest import Copy, failed, told
+from tests.audit.published import published
+from tests.audit.scene import Scene
+
+__all__ = ["published"]  # a fixture
 
 TOKEN = "dsp_an-auditors-token"
 
@@ -24,21 +32,49 @@ class _Handler(BaseHTTPRequestHandler):
 
     folder: Path
     role = "auditor"
+    zones: list[str] = []  # noqa: RUF012 - replaced, never changed
     status = 200
+    lacks: tuple[str, ...] = ()
+    forever = False
+    anchors: dict[int, Any] = {}  # noqa: RUF012
     asked: list[str]
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         self.asked.append(self.path)
-        if address.path.startswith("/ledger/"):
+        if address.path in self.lacks:
+            self._answer(404, b"")
+        elif address.path == "/ledger/published":
+            self._published(int(parse_qs(address.query)["after"][0]))
+        elif address.path == "/ledger/keys":
+            self._keys()
+        elif address.path.startswith("/ledger/"):
             self._file(address.path.removeprefix("/ledger/"))
         elif self.headers["Authorization"] != f"Bearer {TOKEN}":
             self._answer(401, b"{}")
         elif address.path == "/api/me":
-            self._answer(200, json.dumps({"id": "pt-9", "roles": [self.role]}).encode())
+            me = {"id": "pt-9", "roles": [self.role], "zones": self.zones}
+            self._answer(200, json.dumps(me).encode())
+        elif address.path.startswith("/api/policies/"):
+            self._file("policies/" + address.path.removeprefix("/api/policies/"))
         else:
             query = parse_qs(address.query)
-            self._entries(int(query["start"][0]), int(query["count"][0]))
+            page = self._decisions if address.path == "/api/decisions" else self._entries
+            page(int(query["start"][0]), int(query["count"][0]))
+
+    def _published(self, after: int) -> None:
+        """Two a page, as a listing of many would come; or, like a liar, the same for ever."""
+        lines = self._lines("published.jsonl")
+        listed = [{**line, "anchor": self.anchors.get(_size(line))} for line in lines]
+        page = [line for line in listed if self.forever or _size(line) > after][:2]
+        self._answer(200, json.dumps(page).encode())
+
+    def _keys(self) -> None:
+        found = [line["statement"] for line in self._lines("rotations.jsonl")]
+        self._answer(200, json.dumps({"rotations": found}).encode())
+
+    def _lines(self, name: str) -> list[Any]:
+        return [json.loads(line) for line in (self.folder / name).read_bytes().splitlines()]
 
     def _file(self, name: str) -> None:
         path = self.folder / name
@@ -50,9 +86,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b"")
 
     def _entries(self, start: int, count: int) -> None:
-        lines = [json.loads(line) for line in (self.folder / "records.jsonl").read_bytes().splitlines()]
+        lines = self._lines("records.jsonl")
         page = [line for line in lines if start <= line["index"] < start + min(count, 100)]
         self._answer(200, json.dumps(page).encode())
+
+    def _decisions(self, start: int, count: int) -> None:
+        end = start if self.forever else start + min(count, 100)
+        page = [line for line in self._lines("inputs.jsonl") if start <= line["entry"] < end]
+        self._answer(200, json.dumps({"decisions": page, "next": end}).encode())
 
     def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)
@@ -62,6 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Be silent."""
+
+
+def _size(line: Any) -> int:
+    return Checkpoint.parse(split(line["checkpoint"])[0]).size
 
 
 @contextmanager
@@ -85,7 +130,14 @@ def test_a_service_is_audited_with_an_auditors_token(evidence: Copy) -> None:
         report = evidence.audit(Remote(url, TOKEN), since=evidence.older)
     assert report.ok, told(report)
     skipped = [step.number for step in report.not_checked]
-    assert skipped == [Stage.ANCHORED, Stage.ANCHORS, Stage.STATE]
+    assert skipped == [
+        Stage.PUBLISHED,
+        Stage.COSIGNATURES,
+        Stage.ANCHORED,
+        Stage.ANCHORS,
+        Stage.TIMES,
+        Stage.STATE,
+    ]
 
 
 def test_without_a_token_the_tree_is_audited_and_no_record_is_asked_for(evidence: Copy) -> None:
@@ -94,7 +146,8 @@ def test_without_a_token_the_tree_is_audited_and_no_record_is_asked_for(evidence
     assert report.ok
     assert report.verdict == (
         "RIGHT as far as checked: 600 entries; not checked: records, kinds, remembered checkpoint, "
-        "anchored checkpoints, anchors, meaning, state"
+        "published checkpoints, cosignatures, anchored checkpoints, anchors, time tokens, meaning, "
+        "decisions, state"
     )
     assert "no auditor's token" in report.steps[Stage.RECORDS - 1].detail
     assert not [path for path in asked if path.startswith("/api")]
@@ -172,6 +225,54 @@ def test_a_page_that_is_no_list_of_records_is_wrong(evidence: Copy) -> None:
         report = evidence.audit(Remote(url, TOKEN))
     assert Stage.RECORDS in failed(report)
     assert "entry 0: malformed record" in told(report)
+
+
+def test_what_a_service_published_is_read_page_by_page(published: Scene, tmp_path: Path) -> None:
+    export(published.database, tmp_path / "out")
+    with served(tmp_path / "out") as (url, asked):
+        report = published.audit(Remote(url, TOKEN))
+        with Remote(url) as remote, Evidence(tmp_path / "out") as folder:
+            assert list(remote.published()) == list(folder.published())
+    assert report.ok, told(report)
+    assert report.steps[Stage.PUBLISHED - 1].outcome is Outcome.PASSED
+    assert report.steps[Stage.DECISIONS - 1].outcome is Outcome.PASSED
+    assert "/ledger/published?after=30&count=64" in asked
+
+
+def test_the_anchors_of_a_service_are_those_of_its_listing(published: Scene, tmp_path: Path) -> None:
+    export(published.database, tmp_path / "out")
+    note = json.loads((tmp_path / "out/published.jsonl").read_bytes().splitlines()[0])["checkpoint"]
+    evidence = {"kind": "file", "checkpoint": note, "consistency": [], "facts": {}}
+    with served(tmp_path / "out", anchors={20: evidence}) as (url, _), Remote(url) as remote:
+        assert [anchor.checkpoint for anchor in remote.anchors()] == [note]
+
+
+def test_a_listing_that_does_not_end_is_not_read(published: Scene, tmp_path: Path) -> None:
+    export(published.database, tmp_path / "out")
+    with served(tmp_path / "out", forever=True) as (url, _), Remote(url, TOKEN) as remote:
+        with pytest.raises(VerificationError, match="the published size 20 comes after the size 30"):
+            list(remote.published())
+        with pytest.raises(VerificationError, match="does not lead on"):
+            list(remote.anchors())
+        with pytest.raises(VerificationError, match="does not lead on"):
+            remote.decision_inputs(0, 10)
+
+
+def test_a_service_of_an_older_program_says_what_it_does_not_show(evidence: Copy) -> None:
+    lacks = ("/ledger/published", "/ledger/keys", "/api/decisions")
+    with served(evidence.folder, lacks=lacks) as (url, _):
+        report = evidence.audit(Remote(url, TOKEN))
+    assert report.exit_code == 0, told(report)
+    assert "it is of an older program" in report.steps[Stage.PUBLISHED - 1].detail
+    assert "it is of an older program" in report.steps[Stage.DECISIONS - 1].detail
+
+
+def test_an_auditor_of_some_zones_is_not_shown_all_and_told_so(evidence: Copy) -> None:
+    with served(evidence.folder, zones=["finance"]) as (url, asked):
+        report = evidence.audit(Remote(url, TOKEN))
+    assert report.exit_code == 0
+    assert "an auditor's of some zones" in report.steps[Stage.RECORDS - 1].detail
+    assert not [path for path in asked if path.startswith("/api/entries")]
 
 
 def test_an_address_is_http_or_https() -> None:

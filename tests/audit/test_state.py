@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataspace.audit.report import Stage
+from dataspace.audit.report import Report, Stage
 from dataspace.audit.sources import Home
 from tests.audit.conftest import Copy, failed, told
 from tests.audit.scene import Scene
@@ -35,23 +35,39 @@ CHANGES = {
     "UPDATE agreement SET state = 'TERMINATED'": "agreement ag-1: state is TERMINATED, the entries imply FINALIZED",
     "UPDATE negotiation SET state = 'AGREED'": "negotiation ng-1: state is AGREED, the entries imply FINALIZED",
     "UPDATE participant SET roles = 'operator' WHERE id = 'pt-2'": "participant pt-2: roles is ['operator'], the entries imply ['consumer']",
+    "UPDATE participant SET zones = 'finance' WHERE id = 'pt-2'": "participant pt-2: zones is ['finance'], the entries imply []",
     "UPDATE participant SET status = 'suspended' WHERE id = 'pt-1'": "participant pt-1: status is suspended, the entries imply active",
-    "INSERT INTO participant SELECT 'pt-9', name, 'l', NULL, roles, status, created FROM participant LIMIT 1": "participant pt-9: no entry explains this row",
+    "INSERT INTO participant SELECT 'pt-9', name, 'l', NULL, roles, zones, status, created FROM participant LIMIT 1": "participant pt-9: no entry explains this row",
     "UPDATE policy_bundle SET content = x'00'": "its content has another SHA-256 than its digest",
     "DELETE FROM policy_bundle": "the entries imply it, and there is no such row",
     "DELETE FROM policy_input": "names it, and there is no such row",
     "UPDATE policy_input SET content = '{}'": "its content has another SHA-256 than its digest",
+    "INSERT INTO credential SELECT 'cr-9', participant, 'x', created, revoked FROM credential WHERE participant = 'pt-2'": "credential of pt-2: 2 rows, the entries imply 1",
+    "DELETE FROM credential WHERE participant = 'pt-1'": "credential of pt-1: 0 rows, the entries imply 1",
+    "UPDATE credential SET revoked = created": "credential of pt-1: 1 revoked rows, the entries imply 0",
+    "UPDATE negotiation SET terms = '{}'": "negotiation ng-1: terms (their SHA-256) is",
+    "UPDATE negotiation SET provider = 'pt-2'": "negotiation ng-1: provider is pt-2, the entries imply pt-1",
+    "UPDATE negotiation SET agreement = NULL": "negotiation ng-1: agreement is None, the entries imply ag-1",
+    "INSERT INTO acknowledgement VALUES (12, 13)": "acknowledgement of entry 12: no entry explains this row",
+    "INSERT INTO ledger_key VALUES (7, 'anchor', 'anchor', 'x', '')": "ledger_key 7: no entry explains this row",
+    "INSERT INTO witnessed_log VALUES ('other', 9, x'00', 'x')": "witnessed_log other: its note cannot be read",
     "INSERT INTO ledger_node VALUES (1, 7, x'00')": "ledger_node level 1 index 7: it lies outside",
     "DROP TABLE budget": "budget: its rows cannot be read",
 }
+
+
+def state(report: Report) -> str:
+    """The differences of the tables as lines: those of decisions may be too many to keep."""
+    return "\n".join(str(finding) for finding in report.findings if finding.step == Stage.STATE)
 
 
 @pytest.mark.parametrize("sql", CHANGES)
 def test_a_row_that_the_entries_do_not_imply_is_named(home: Copy, sql: str) -> None:
     home.execute(sql)
     report = home.audit(Home(home.folder))
-    assert failed(report) == {Stage.STATE}, told(report)
-    assert CHANGES[sql] in told(report)
+    # A policy or an input that was changed makes decisions wrong that are made again, too.
+    assert failed(report) - {Stage.DECISIONS} == {Stage.STATE}, told(report)
+    assert CHANGES[sql] in state(report)
 
 
 def test_a_reservation_of_a_running_query_is_no_difference(home: Copy) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataspace.audit.report import Notebook, Stage
-from dataspace.audit.tree import Tree, leaf_hashes
+from dataspace.audit.tree import Leaves, Tree, leaf_hashes, peaks_of, tile_root
 from dataspace.errors import VerificationError
 from dataspace.proof import merkle
 from dataspace.proof.tiles import WIDTH, Tile, join_entries
@@ -37,10 +37,17 @@ def log_of(entries: list[bytes]) -> Callable[[Tile], bytes]:
 def walked(read: Callable[[Tile], bytes], size: int, *watched: int) -> tuple[Tree, Notebook]:
     notebook = Notebook()
     tree = Tree(read, size, notebook, watched)
-    for number in range((size + WIDTH - 1) // WIDTH):
-        tree.take(number)
-    tree.finish()
+    walk(tree, Leaves(read, size, notebook), 0, size)
     return tree, notebook
+
+
+def walk(tree: Tree, leaves: Leaves, first: int, size: int) -> None:
+    """Take the bundles from `first` on, as stretches do."""
+    for number in range(first, (size + WIDTH - 1) // WIDTH):
+        found = leaves.take(number).leaves
+        peaks = {at: peaks_of(found[: at - number * WIDTH]) for at in tree.inside(number, number + 1)}
+        tree.take(number, tile_root(found) if len(found) == WIDTH else None, peaks)
+    tree.finish()
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,7 +69,35 @@ def test_tiles_of_the_second_level_are_recomputed() -> None:
     assert not notebook.findings
     assert tree.roots[size] == merkle.root(leaves)
     assert tree.roots[WIDTH * WIDTH] == merkle.root(leaves[: WIDTH * WIDTH])
-    assert tree.tiles == 256 + 2 + 2 + 1
+    assert tree.count == 2 + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(1, 1100), data=st.data())
+def test_a_tree_that_goes_on_has_the_roots_of_a_whole_one(size: int, data: st.DataObject) -> None:
+    known = data.draw(st.integers(1, size))
+    entries = entries_of(size)
+    leaves = [merkle.leaf_hash(entry) for entry in entries]
+    notebook = Notebook()
+    tree = Tree(log_of(entries), size, notebook, data.draw(st.lists(st.integers(0, size), max_size=3)))
+    assert tree.resume(known) == merkle.root(leaves[:known])
+    walk(tree, Leaves(log_of(entries), size, notebook), known // WIDTH, size)
+    assert not notebook.findings
+    assert all(root == merkle.root(leaves[:at]) for at, root in tree.roots.items())
+    assert {known, size} <= tree.roots.keys()
+
+
+@pytest.mark.parametrize(
+    "known", [WIDTH * WIDTH - 1, WIDTH * WIDTH, WIDTH * WIDTH + 1, WIDTH * WIDTH + WIDTH]
+)
+def test_a_tree_goes_on_over_the_edge_of_a_level(known: int) -> None:
+    size = WIDTH * WIDTH + WIDTH + 3
+    entries = entries_of(size)
+    tree = Tree(log_of(entries), size, notebook := Notebook())
+    tree.resume(known)
+    walk(tree, Leaves(log_of(entries), size, notebook), known // WIDTH, size)
+    assert not notebook.findings
+    assert tree.roots[size] == merkle.root([merkle.leaf_hash(entry) for entry in entries])
 
 
 @pytest.mark.parametrize("wrong", [Tile(1, 0), Tile(2, 0, 1)])

@@ -1,0 +1,251 @@
+"""What the entries tell of dealings: negotiations, agreements, and what was answered under them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dataspace.audit.answers import GONE, NONE, Answers
+from dataspace.audit.members import Members
+from dataspace.audit.spending import Spending
+from dataspace.audit.told import Agreed, Negotiated, Registered, Saved, Verdicts, facts_of, later
+from dataspace.catalog.models import Form
+from dataspace.negotiation.states import TRANSITIONS, Side, State
+
+_FORMS: Final = frozenset(Form)
+# Who may lead from one state to the next; and what a consumer does itself, being one.
+_MOVES: Final[Mapping[tuple[str | None, str], frozenset[Side]]] = {
+    (before, entered): frozenset(
+        side for (state, _, side), led in TRANSITIONS.items() if (state, led) == (before, entered)
+    )
+    for (before, _, _), entered in TRANSITIONS.items()
+}
+_CONSUMERS: Final = frozenset({State.REQUESTED, State.ACCEPTED, State.VERIFIED})
+
+
+class Dealings:
+    """The negotiations, agreements and cubes, and what was spent, in the order of the entries."""
+
+    def __init__(
+        self, verdicts: Verdicts, members: Members, datasets: Mapping[str, Registered], answers: Answers
+    ) -> None:
+        self.negotiations: dict[str, Negotiated] = {}
+        self.agreements: dict[str, Agreed] = {}
+        self.cubes: dict[str, dict[str, Any]] = {}
+        self.grants: dict[tuple[str, str], int] = {}
+        self.takers: dict[str, Callable[[int, dict[str, Any]], None]] = {
+            "negotiation.changed": self._negotiated,
+            "agreement.concluded": self._concluded,
+            "agreement.terminated": self._terminated,
+            "cube.granted": self._granted,
+            "query.answered": self._answered,
+            "query.refused": self._refused,
+            "answer.acknowledged": self._acknowledged,
+        }
+        self._verdicts, self._members, self._datasets, self._answers = verdicts, members, datasets, answers
+        self._offers: dict[str, str] = {}  # the dataset of each offer
+        self._granted_to: set[str] = set()  # agreements with a cube
+        self._spending = Spending(verdicts)
+
+    def offer(self, offer: str, dataset: str) -> bool:
+        """Note an offer of a dataset; return whether its name is new."""
+        new = offer not in self._offers
+        self._offers[offer] = dataset
+        return new
+
+    def resume(self, saved: Saved) -> None:
+        """Go on from what the entries before told."""
+        self.negotiations.update(saved.negotiations)
+        self.agreements.update(saved.agreements)
+        self.cubes.update(saved.cubes)
+        self.grants.update({(cube, agreement): index for cube, agreement, index in saved.grants})
+        self._granted_to.update(agreement for _, agreement, _ in saved.grants)
+        for name, dataset in saved.datasets.items():
+            self._offers.update({version["offer"][0]: name for version in dataset.versions.values()})
+        for agreed in saved.agreements.values():
+            self._spending.resume(agreed)
+
+    def in_force(self, agreement: str) -> bool:
+        """Return whether queries may be answered under an agreement, by the entries so far."""
+        found = self.agreements[agreement]
+        negotiation = self.negotiations.get(found.terms["negotiation"])
+        return found.ended is None and negotiation is not None and negotiation.state == State.FINALIZED
+
+    def _negotiated(self, index: int, fields: dict[str, Any]) -> None:
+        name, state, found = (
+            fields["negotiation"],
+            fields["state"],
+            self.negotiations.get(fields["negotiation"]),
+        )
+        before = None if found is None else found.state
+        parties = (fields["offer"], fields["provider"], fields["consumer"])
+        if found is None:
+            found = Negotiated(fields["offer"], fields["consumer"], state, fields["provider"])
+            self.negotiations[name] = found
+            if self._offers.get(fields["offer"]) is None:
+                self._verdicts.unknown(index, f"{fields['offer']} was not on offer before")
+        elif parties != (found.offer, found.provider, found.consumer):
+            self._verdicts.wrong(index, f"{name} is about another offer, or between others than before")
+        found.state = state
+        self._check_move(index, fields, before)
+        if state == State.TERMINATED and found.agreement:
+            self._end(index, found.agreement)
+
+    def _check_move(self, index: int, fields: dict[str, Any], before: str | None) -> None:
+        name, state, by = fields["negotiation"], fields["state"], fields["by"]
+        sides = _MOVES.get((before, state))
+        if sides is None:
+            self._verdicts.unknown(index, f"{name} goes from {before or 'nothing'} to {state}")
+        elif by not in {fields[side.value] for side in sides}:
+            self._verdicts.wrong(index, f"{by} cannot take {name} from {before or 'nothing'} to {state}")
+        elif state in _CONSUMERS:
+            self._members.act(index, by, fields["time"], Side.CONSUMER.value, "its consumer")
+        elif state == State.TERMINATED:
+            self._members.act(index, by, fields["time"])
+        # What a provider does may be the service's doing, for an offer that is automatic: it asks nobody.
+
+    def _concluded(self, index: int, fields: dict[str, Any]) -> None:
+        name, verdicts = fields["agreement"], self._verdicts
+        if name in self.agreements:
+            verdicts.wrong(index, f"{name} was concluded before")
+        self._check_subject(index, fields)
+        self._check_negotiation(index, fields)
+        if not fields["forms"] or not _FORMS.issuperset(fields["forms"]):
+            verdicts.wrong(
+                index, f"its forms are {', '.join(fields['forms']) or 'none'}, want of {', '.join(Form)}"
+            )
+        if not fields["purpose"]:
+            verdicts.wrong(index, "it has no purpose")
+        found = Agreed(facts_of(fields, "agreement", "agreement_sha256"), index)
+        try:
+            found.until = later(fields["expires"])
+        except (ValueError, OverflowError):
+            verdicts.wrong(index, "when it expires is no time")
+        self.agreements[name] = found
+        self._spending.grant(found)
+
+    def _check_subject(self, index: int, fields: dict[str, Any]) -> None:
+        name, verdicts = fields["dataset"], self._verdicts
+        dataset = self._datasets.get(name)
+        if dataset is None:
+            verdicts.unknown(index, f"{name} was not registered before")
+            return
+        if dataset.withdrawn is not None:
+            verdicts.wrong(index, f"{name} was withdrawn by entry {dataset.withdrawn}")
+        if dataset.provider != fields["provider"]:
+            verdicts.wrong(index, f"{fields['provider']} is not the provider of {name}")
+        if self._offers.get(fields["offer"]) != name:
+            verdicts.unknown(index, f"{fields['offer']} is no offer of {name}")
+        if not fields["versions"] or not set(fields["versions"]) <= dataset.versions.keys():
+            verdicts.unknown(index, f"its versions of {name} were not registered before")
+
+    def _check_negotiation(self, index: int, fields: dict[str, Any]) -> None:
+        name, verdicts = fields["negotiation"], self._verdicts
+        if fields["consumer"] not in self._members.known:
+            verdicts.unknown(index, f"its consumer {fields['consumer']} was not admitted before")
+        found = self.negotiations.get(name)
+        if found is None:
+            verdicts.unknown(index, f"{name} was not begun before")
+            return
+        if found.agreement is not None:
+            verdicts.wrong(index, f"{name} led to {found.agreement} before")
+        parties = (fields["offer"], fields["provider"], fields["consumer"])
+        if parties != (found.offer, found.provider, found.consumer):
+            verdicts.wrong(index, f"{name} is about another offer, or between others")
+        if found.state not in {State.REQUESTED, State.ACCEPTED}:
+            verdicts.unknown(index, f"{name} is {found.state}, which leads to no agreement")
+        found.agreement = fields["agreement"]
+
+    def _terminated(self, index: int, fields: dict[str, Any]) -> None:
+        found = self.agreements.get(fields["agreement"])
+        if found is None:
+            self._verdicts.unknown(index, f"{fields['agreement']} was not concluded before")
+            return
+        if fields["by"] not in (found.terms["provider"], found.terms["consumer"]):
+            self._verdicts.wrong(index, f"{fields['by']} is no party of {fields['agreement']}")
+        self._members.act(index, fields["by"], fields["time"])
+        self._end(index, fields["agreement"])
+
+    def _end(self, index: int, agreement: str) -> None:
+        found = self.agreements.get(agreement)
+        if found is not None and found.ended is not None:
+            self._verdicts.wrong(index, f"{agreement} was ended before, by entry {found.ended}")
+        elif found is not None:
+            found.ended = index
+
+    def _granted(self, index: int, fields: dict[str, Any]) -> None:
+        cube, agreement = fields["cube"], fields["agreement"]
+        known = facts_of(fields, "cube", "agreement", "units", "price", "epsilon")
+        if self.cubes.setdefault(cube, known) != known:
+            self._verdicts.wrong(index, f"{cube} was granted before with other contents")
+        if (cube, agreement) in self.grants:
+            self._verdicts.wrong(index, f"{cube} was granted to {agreement} before")
+        self.grants[cube, agreement] = index
+        self._granted_to.add(agreement)
+        self._used(index, fields, Form.ENCRYPTED)
+        self._spending.spend(index, fields, Form.ENCRYPTED, self.agreements.get(fields["agreement"]))
+
+    def _answered(self, index: int, fields: dict[str, Any]) -> None:
+        form = fields["form"]
+        self._answers.add(index, fields["agreement"], fields["answer_sha256"])
+        if form == Form.ENCRYPTED and fields["agreement"] not in self._granted_to:
+            self._verdicts.unknown(index, f"no cube was granted to {fields['agreement']} before")
+        self._used(index, fields, form)
+        self._spending.spend(index, fields, form, self.agreements.get(fields["agreement"]))
+
+    def _refused(self, index: int, fields: dict[str, Any]) -> None:
+        found = self.agreements.get(fields["agreement"])
+        if found is None:
+            self._verdicts.unknown(index, f"{fields['agreement']} was not concluded before")
+        elif found.terms["dataset"] != fields["dataset"]:
+            self._verdicts.wrong(index, f"{fields['agreement']} is not about {fields['dataset']}")
+        self._spending.refuse(index, fields)
+        self._spending.spend(index, fields, fields["form"], self.agreements.get(fields["agreement"]))
+
+    def _acknowledged(self, index: int, fields: dict[str, Any]) -> None:
+        answered, agreement = fields["answered"], fields["agreement"]
+        found = self.agreements.get(agreement)
+        if found is None:
+            self._verdicts.unknown(index, f"{agreement} was not concluded before")
+        elif fields["by"] != found.terms["consumer"]:
+            self._verdicts.wrong(index, f"{fields['by']} is not the consumer of {agreement}")
+        self._members.act(index, fields["by"], fields["time"])
+        instead = self._answers.differs(answered, agreement, fields["answer_sha256"])
+        if answered >= index:
+            self._verdicts.wrong(index, f"it acknowledges entry {answered}, which is later")
+        elif instead == GONE:
+            self._verdicts.unjudged += 1
+        elif instead:
+            # No answer is known there: a record that is missing may be one.
+            judge = self._verdicts.unknown if instead == NONE else self._verdicts.wrong
+            judge(index, f"it acknowledges entry {answered}, which is {instead}")
+        if answered in self._answers.acknowledged:
+            self._verdicts.wrong(index, f"entry {answered} was acknowledged before")
+        self._answers.acknowledged.add(min(answered, index))
+
+    def _used(self, index: int, fields: dict[str, Any], form: str) -> None:
+        """Hold an answer against the agreement it was given under."""
+        name, agreement, verdicts = fields["dataset"], fields["agreement"], self._verdicts
+        found, dataset = self.agreements.get(agreement), self._datasets.get(name)
+        if dataset is not None and dataset.withdrawn is not None:
+            verdicts.wrong(index, f"{name} was withdrawn by entry {dataset.withdrawn}")
+        if found is None:
+            verdicts.unknown(index, f"{agreement} was not concluded before")
+            return
+        terms = found.terms
+        if found.ended is not None:
+            verdicts.wrong(index, f"{agreement} was ended by entry {found.ended}")
+        elif not self.in_force(agreement):
+            verdicts.unknown(index, f"{agreement} was not finalized before")
+        if name != terms["dataset"] or fields["version"] not in terms["versions"]:
+            verdicts.wrong(index, f"{agreement} does not cover version {fields['version']} of {name}")
+        if form not in terms["forms"]:
+            verdicts.wrong(index, f"{agreement} does not cover the form {form}")
+        if found.until and fields["time"] > found.until:
+            verdicts.wrong(index, f"{agreement} expired at {terms['expires']}")
+        self._spending.price(index, fields, terms["price"])
+        self._check_consumer(index, terms["consumer"], fields["time"])
+
+    def _check_consumer(self, index: int, name: str, time: str) -> None:
+        member = self._members.act(index, name, time, Side.CONSUMER.value, "its consumer")
+        # The service reads the status again in the transaction that writes the entry: no answer is under way.
+        if member is not None and member.status != "active" and time <= member.lately:
+            self._verdicts.wrong(index, f"its consumer {name} was {member.status} by entry {member.entry}")

@@ -1,0 +1,97 @@
+"""Who takes part, by the entries, and whether it had the right to do what an entry says it did."""
+
+from typing import Any, Final
+
+from dataspace.audit.told import Member, Verdicts, later
+from dataspace.participants.models import Role, Status
+
+_OPERATOR: Final = Role.OPERATOR.value
+
+
+class Members:
+    """The participants and their rights, in the order of the entries."""
+
+    def __init__(self, verdicts: Verdicts) -> None:
+        self.known: dict[str, Member] = {}
+        self.takers = {
+            "participant.admitted": self._admitted,
+            "participant.changed": self._changed,
+            "auditor.assigned": self._assigned,
+            "credential.issued": self._issued,
+            "credential.revoked": self._revoked,
+        }
+        self._verdicts = verdicts
+
+    def act(
+        self, index: int, name: str, time: str, role: str | None = None, who: str = "who did it"
+    ) -> Member | None:
+        """Hold an act against the rights of the participant `name`, which is `who`; return the participant.
+
+        Without a `role` any active participant may act so.
+        """
+        member = self.known.get(name)
+        if member is None:
+            self._verdicts.unknown(index, f"{who} {name} was not admitted before")
+            return None
+        if member.status == Status.ACTIVE and (role is None or role in member.roles):
+            return member
+        if time <= member.lately and (role in member.former or (role is None and member.former)):
+            return member
+        if member.status != Status.ACTIVE:
+            self._verdicts.wrong(index, f"{who} {name} was {member.status} by entry {member.entry}")
+        else:
+            problem = f"{who} {name} is no {role}: its roles are {', '.join(member.roles) or 'none'}"
+            self._verdicts.wrong(index, problem)
+        return member
+
+    def _admitted(self, index: int, fields: dict[str, Any]) -> None:
+        name, founder = fields["participant"], not self.known
+        if not (founder and fields["by"] == name):
+            self.act(index, fields["by"], fields["time"], _OPERATOR, "who admitted it")
+        if name in self.known:
+            self._verdicts.wrong(index, f"{name} was admitted before")
+        self._check_roles(index, fields["roles"])
+        self.known[name] = Member(sorted(fields["roles"]), Status.ACTIVE.value, index)
+
+    def _changed(self, index: int, fields: dict[str, Any]) -> None:
+        name, before = fields["participant"], self.known.get(fields["participant"])
+        self.act(index, fields["by"], fields["time"], _OPERATOR, "who changed it")
+        if before is None:
+            self._verdicts.unknown(index, f"{name} was not admitted before")
+            before = Member([], Status.ACTIVE.value, index)
+        self._check_roles(index, fields["roles"])
+        if fields["status"] not in set(Status):
+            self._verdicts.wrong(index, f"its status {fields['status']} is none")
+        former = before.roles if before.status == Status.ACTIVE else []
+        recent = before.former if fields["time"] <= before.lately else []
+        self.known[name] = Member(
+            sorted(fields["roles"]),
+            fields["status"],
+            index,
+            before.zones,
+            sorted({*former, *recent}),
+            later(fields["time"]),
+        )
+
+    def _assigned(self, index: int, fields: dict[str, Any]) -> None:
+        self.act(index, fields["by"], fields["time"], _OPERATOR, "who assigned it")
+        member = self.known.get(fields["participant"])
+        if member is None:
+            self._verdicts.unknown(index, f"{fields['participant']} was not admitted before")
+        else:
+            member.zones = sorted(fields["zones"])
+
+    def _issued(self, index: int, fields: dict[str, Any]) -> None:
+        role = None if fields["by"] == fields["participant"] else _OPERATOR
+        self.act(index, fields["by"], fields["time"], role, "who had it issued")
+
+    def _revoked(self, index: int, fields: dict[str, Any]) -> None:
+        role = None if fields["by"] == fields["participant"] else _OPERATOR
+        self.act(index, fields["by"], fields["time"], role, "who revoked it")
+
+    def _check_roles(self, index: int, roles: list[str]) -> None:
+        unknown = sorted(set(roles) - set(Role))
+        if unknown or not roles:
+            self._verdicts.wrong(
+                index, f"its roles are {', '.join(roles) or 'none'}, want of {', '.join(Role)}"
+            )

@@ -1,0 +1,251 @@
+"""The published checkpoints of a log: each signed by the key of its time, and a state this log went through.
+
+Checkpoints that are all states of one tree are consistent with one another;
+so the tree gives its root at every published size, and each is held against
+it. Two that the log signed for one size with two roots are a fork, whatever
+the tree says. What the log's further keys and witnesses signed is read again
+after the walk, when the entries have told which keys the log had.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from dataspace.audit.anchors import disagreement
+from dataspace.audit.quorum import Quorum
+from dataspace.audit.report import Notebook, Stage
+from dataspace.audit.source import AtRest, Published, Source
+from dataspace.audit.times import TimeCheck
+from dataspace.audit.tree import Tree
+from dataspace.errors import NotFound, VerificationError
+from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.merkle import HASH_SIZE
+from dataspace.proof.note import NoteKey, read_note, split
+from dataspace.proof.rotation import LogKeys
+from dataspace.proof.vkey import parse_vkey
+from dataspace.proof.witnesses import WitnessPolicy
+
+LIMIT: Final = 1 << 20  # published checkpoints whose roots are kept; of more, the newest
+SIGNING: Final = ("post-quantum", "anchor")  # the roles whose keys sign what is published
+
+NO_POLICY: Final = "no policy of witnesses was given: that others saw the same log was not asked"
+NO_RECORDS: Final = "; the signatures of its other keys not checked: entries name them, and none is shown"
+
+
+@dataclass
+class AdoptedKeys:
+    """The keys that entries adopt for what is published; `take` is called with every record, in order."""
+
+    _keys: dict[str, list[tuple[int, NoteKey]]] = field(default_factory=dict)
+
+    def take(self, index: int, fields: dict[str, Any]) -> None:
+        """Add what an entry tells of a key.
+
+        Raises:
+            VerificationError: it names no key.
+
+        """
+        name = {"key.adopted": "vkey", "key.rotated": "new"}.get(fields["kind"])
+        if name is not None and fields["role"] in SIGNING:
+            self._keys.setdefault(fields["role"], []).append((index, parse_vkey(fields[name])))
+
+    def at(self, size: int) -> list[NoteKey]:
+        """Return the keys that sign a checkpoint of `size`: of each role the last one adopted below it."""
+        found = [[key for index, key in keys if index < size] for keys in self._keys.values()]
+        return [keys[-1] for keys in found if keys]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._keys.values()))
+
+
+class PublishedCheck:
+    """Reads the published checkpoints before the log is walked, and compares them after.
+
+    `policy` is the auditor's own, of witnesses; `times` is handed the time
+    tokens; what is not larger than `after` was looked at before.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        policy: WitnessPolicy | None,
+        notebook: Notebook,
+        *,
+        now: datetime | None = None,
+        times: TimeCheck | None = None,
+        after: int = 0,
+    ) -> None:
+        self._source, self._policy, self._notebook = source, policy, notebook
+        self._now, self._times, self._after = now, times, after
+        self._keys: LogKeys | None = None
+        self._heads = _Heads()
+
+    @property
+    def sizes(self) -> list[int]:
+        """The sizes at which the log's root will be asked for."""
+        return list(self._heads.sizes)
+
+    def read(self, keys: LogKeys) -> None:
+        """Read the published checkpoints, each under the key of the log that signed at its size."""
+        self._keys = keys
+        try:
+            for published in self._source.published():
+                self._open(keys, published)
+        except NotFound as reason:
+            self._skip(str(reason))
+        except VerificationError as error:
+            self._notebook.wrong(Stage.PUBLISHED, "published checkpoints", str(error))
+        if self._times is not None:
+            self._times.finish()
+
+    def compare(self, head: Checkpoint, tree: Tree, adopted: AdoptedKeys | None = None) -> None:
+        """Hold every published root against the log's own at that size, then look who else signed.
+
+        `adopted` holds the keys that the entries name; None when no entry was shown.
+        """
+        if Stage.PUBLISHED in self._notebook.reasons:
+            return
+        if not self._heads.sizes:
+            self._skip("no checkpoint was published beyond those that were looked at before")
+            return
+        waiting = self._compare_roots(head, tree)
+        if self._policy is None:
+            self._notebook.skip(Stage.COSIGNATURES, NO_POLICY)
+        if self._policy is not None or adopted:
+            self._read_again(adopted or AdoptedKeys())
+        self._notebook.right(Stage.PUBLISHED, self._told(waiting, adopted))
+
+    def _open(self, keys: LogKeys, published: Published) -> None:
+        try:
+            checkpoint = keys.open(published.note)
+        except VerificationError as error:
+            self._notebook.wrong(Stage.PUBLISHED, _place(published), str(error))
+            return
+        if checkpoint.size <= self._after:
+            return
+        other = self._heads.add(checkpoint.size, checkpoint.root)
+        if other is not None:
+            self._fork(checkpoint, other)
+        if self._times is not None:
+            self._times.take(checkpoint.size, checkpoint.text(), published.timestamps)
+
+    def _compare_roots(self, head: Checkpoint, tree: Tree) -> int:
+        """Compare all that are not larger than the head; return how many are."""
+        waiting = 0
+        newest = head.size if isinstance(self._source, AtRest) else self._newest_head()
+        for size, root in self._heads:
+            if size > head.size and size <= newest:
+                continue  # A log in use: it grew after its head was taken.
+            if size > head.size and not isinstance(self._source, AtRest):
+                waiting += 1
+                continue
+            problem = disagreement(size, root, head, tree, "was published")
+            if problem:
+                self._notebook.wrong(Stage.PUBLISHED, f"size {size}", problem)
+        return waiting
+
+    def _newest_head(self) -> int:
+        """Return the size of the head that a service shows by now."""
+        if self._keys is None:
+            return 0
+        return self._keys.open(self._source.checkpoint()).size
+
+    def _read_again(self, adopted: AdoptedKeys) -> None:
+        quorum = Quorum(self._policy, self._notebook, self._now)
+        try:
+            for published in self._source.published():
+                self._look(published, adopted, quorum)
+        except VerificationError as error:
+            self._notebook.wrong(Stage.PUBLISHED, "published checkpoints", str(error))
+        quorum.finish()
+
+    def _look(self, published: Published, adopted: AdoptedKeys, quorum: Quorum) -> None:
+        """Look at one for the second time: a service could show others now."""
+        checkpoint = Checkpoint.parse(split(published.note)[0])
+        known = self._heads.root(checkpoint.size)
+        if known is None:
+            return
+        if known != checkpoint.root and self._keys is not None and self._is_signed(self._keys, published):
+            self._fork(checkpoint, known)
+        for key in adopted.at(checkpoint.size):
+            self._check_signed(published.note, key, checkpoint.size)
+        quorum.take(checkpoint.size, published.note)
+
+    def _is_signed(self, keys: LogKeys, published: Published) -> bool:
+        try:
+            keys.open(published.note)
+        except VerificationError:
+            return False
+        return True
+
+    def _check_signed(self, note: str, key: NoteKey, size: int) -> None:
+        try:
+            if not read_note(note, [key]).signed:
+                raise VerificationError(f"it is not signed by {_brief(key)}, which an entry below it adopts")  # noqa: TRY301
+        except VerificationError as error:
+            self._notebook.wrong(Stage.PUBLISHED, f"size {size}", str(error))
+
+    def _fork(self, checkpoint: Checkpoint, other: bytes) -> None:
+        problem = f"fork: the log signed {checkpoint.root.hex()} and {other.hex()} for one size"
+        self._notebook.wrong(Stage.PUBLISHED, f"size {checkpoint.size}", problem)
+
+    def _told(self, waiting: int, adopted: AdoptedKeys | None) -> str:
+        parts = [f"{self._heads.count} published checkpoints, the largest of size {self._heads.sizes[-1]}"]
+        if self._heads.count > len(self._heads.sizes):
+            parts.append(f"; of the oldest {self._heads.count - len(self._heads.sizes)} only the signatures")
+        if waiting:
+            parts.append(
+                f"; {waiting} larger than the head, which the service does not show yet, not compared"
+            )
+        return "".join([*parts, NO_RECORDS if adopted is None else ""])
+
+    def _skip(self, reason: str) -> None:
+        for stage in (Stage.PUBLISHED, Stage.COSIGNATURES, Stage.TIMES):
+            self._notebook.skip(stage, reason)
+
+
+class _Heads:
+    """Sizes and roots in ascending order: 40 bytes each, and the newest alone once there are too many."""
+
+    def __init__(self) -> None:
+        self.sizes = array("Q")
+        self.count = 0
+        self._roots = bytearray()
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for at, size in enumerate(self.sizes):
+            yield size, self._at(at)
+
+    def add(self, size: int, root: bytes) -> bytes | None:
+        """Add a head at least as large as the last; return another root of its size, if there is one."""
+        self.count += 1
+        if self.sizes and self.sizes[-1] == size:
+            known = self._at(len(self.sizes) - 1)
+            return None if known == root else known
+        if len(self.sizes) >= 2 * LIMIT:
+            self.sizes, self._roots = self.sizes[LIMIT:], self._roots[LIMIT * HASH_SIZE :]
+        self.sizes.append(size)
+        self._roots += root
+        return None
+
+    def root(self, size: int) -> bytes | None:
+        """Return the root that is kept of a size."""
+        at = bisect_left(self.sizes, size)
+        return self._at(at) if at < len(self.sizes) and self.sizes[at] == size else None
+
+    def _at(self, at: int) -> bytes:
+        return bytes(self._roots[at * HASH_SIZE : (at + 1) * HASH_SIZE])
+
+
+def _place(published: Published) -> str:
+    try:
+        return f"size {Checkpoint.parse(split(published.note)[0]).size}"
+    except VerificationError:
+        return "published checkpoints"
+
+
+def _brief(key: NoteKey) -> str:
+    return f"{key.name}+{key.key_id.hex()}"

@@ -1,0 +1,86 @@
+"""What answers and refusals cost: the price, the units of an agreement, and the privacy of a dataset."""
+
+from typing import Any, Final
+
+from dataspace.audit.told import Agreed, Verdicts
+from dataspace.catalog.models import Form
+from dataspace.errors import DataSpaceError
+from dataspace.policy.decision import UNAVAILABLE
+
+
+def _codes(kind: type[DataSpaceError]) -> set[str]:
+    return {kind.code}.union(*map(_codes, kind.__subclasses__()))
+
+
+# A refusal costs units when an answer was made, or a worker was stopped over it; not when the service
+# refused by itself, before the work or because it failed (`transfer.conduct`).
+_FREE: Final = frozenset(
+    {"column-forbids-use", "case-changed", UNAVAILABLE, *_codes(DataSpaceError)} - {"too-costly"}
+)
+
+
+class Spending:
+    """Holds what entries cost against what agreements grant."""
+
+    def __init__(self, verdicts: Verdicts) -> None:
+        self._verdicts = verdicts
+        # Of each consumer and dataset: what all its agreements spent, and the most that one of them grants.
+        self._epsilon: dict[tuple[str, str], list[int]] = {}
+
+    def grant(self, agreed: Agreed) -> None:
+        """Note what an agreement grants."""
+        sums = self._sums(agreed)
+        sums[1] = max(sums[1], agreed.terms["epsilon"])
+
+    def resume(self, agreed: Agreed) -> None:
+        """Note what an agreement granted, and what was spent under it before."""
+        self.grant(agreed)
+        self._sums(agreed)[0] += agreed.epsilon
+
+    def price(self, index: int, fields: dict[str, Any], price: int) -> None:
+        """Hold the price of an answer against that of a unit."""
+        if fields["price"] != fields["units"] * price:
+            problem = f"its price is {fields['price']}, want {fields['units']} units at {price}"
+            self._verdicts.wrong(index, problem)
+
+    def refuse(self, index: int, fields: dict[str, Any]) -> None:
+        """Hold what a refusal costs against its reasons."""
+        if not fields["reasons"]:
+            self._verdicts.wrong(index, "it refuses without a reason")
+        if fields["units"] and not _FREE.isdisjoint(fields["reasons"]):
+            self._verdicts.wrong(index, f"it costs {fields['units']} units, and no answer was made")
+        if fields["epsilon"] and fields["form"] != Form.ENCRYPTED:
+            self._verdicts.wrong(index, f"it costs epsilon in the form {fields['form']}")
+
+    def spend(self, index: int, fields: dict[str, Any], form: str, agreed: Agreed | None) -> None:
+        """Charge an entry to the agreement it names, if that is known."""
+        units, epsilon = fields["units"], fields["epsilon"]
+        if units > 1 and form != Form.ROWS:
+            self._verdicts.wrong(index, f"it costs {units} units, and one in the form {form} costs one")
+        if agreed is None:
+            return
+        agreed.units += units
+        agreed.epsilon += epsilon
+        for name, now, spent in (("units", units, agreed.units), ("epsilon", epsilon, agreed.epsilon)):
+            if now and spent > agreed.terms[name]:
+                problem = (
+                    f"{name} spent under {fields['agreement']} are {spent}, granted {agreed.terms[name]}"
+                )
+                self._verdicts.wrong(index, problem)
+        if epsilon:
+            self._check_privacy(index, agreed, epsilon)
+
+    def _check_privacy(self, index: int, agreed: Agreed, epsilon: int) -> None:
+        """Hold what a consumer spent on a dataset against the most that any of its agreements grants.
+
+        Privacy is lost once, however many agreements there are.
+        """
+        sums = self._sums(agreed)
+        sums[0] += epsilon
+        if sums[0] > sums[1] and agreed.epsilon <= agreed.terms["epsilon"]:
+            consumer, dataset = agreed.terms["consumer"], agreed.terms["dataset"]
+            problem = f"epsilon spent by {consumer} on {dataset} is {sums[0]}, the most granted is {sums[1]}"
+            self._verdicts.wrong(index, problem)
+
+    def _sums(self, agreed: Agreed) -> list[int]:
+        return self._epsilon.setdefault((agreed.terms["consumer"], agreed.terms["dataset"]), [0, 0])
