@@ -13,6 +13,10 @@ _WHERE = {
     "solc": ("solcjs", "npm install --global solc"),
     "postgres": ("initdb", "the Debian package postgresql"),
     "chromium": ("chromium", "the Debian package chromium"),
+    "cc": ("cc", "the Debian package gcc"),
+    "openssl": ("openssl", "the Debian package openssl"),
+    "tessera-fsck": ("tessera-fsck", "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4, under this name"),
+    "litewitness": ("litewitness", "go install filippo.io/torchwood/cmd/litewitness@v0.9.0"),
 }
 
 

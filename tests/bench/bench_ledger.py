@@ -1,8 +1,9 @@
-"""What an entry costs beside a bare SQLite commit, alone and from 64 threads, and what its evidence costs."""
+"""What an entry costs beside a bare SQLite commit, from one thread and many, and what its evidence costs."""
 
 import sqlite3
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +21,8 @@ from tests.ledger.conftest import ORIGIN, create_tables
 
 _ROUNDS = 7
 _ENTRIES = 300  # of one round
-_WRITERS = 64
+_WRITERS = (1, 32, 256)  # threads
+_SHARE = 1280  # entries of all writers in one round
 _FIELDS: dict[str, Any] = {
     "agreement": "ag-0123456789abcdef", "dataset": "ds-0123456789abcdef", "version": 1, "form": "rows",
     "query_sha256": "a" * 64, "answer_sha256": "b" * 64, "policy": "c" * 64, "input": "d" * 64,
@@ -70,10 +72,10 @@ class _Bench:
         )
 
     def writers(self) -> Rows:
-        ours, bare = in_turn(self._append_from_all, self._insert_many, rounds=_ROUNDS)
-        ours, bare = ours / (_WRITERS * 20), bare / (_WRITERS * 20)
-        note = f"{1 / ours:,.0f}/s; bare: the same inserts, a commit each, from one thread"
-        yield f"ledger: an entry of {_WRITERS} writers", ours, bare, note
+        for writers in _WRITERS:
+            ours, bare = in_turn(partial(self._append_from, writers), self._insert_many, rounds=_ROUNDS)
+            note = f"{_SHARE / ours:,.0f}/s; bare: the same inserts, a commit each, from one thread"
+            yield f"ledger: an entry of {writers} writers", ours / _SHARE, bare / _SHARE, note
 
     def evidence(self) -> Rows:
         self._append_many(20_000)
@@ -112,15 +114,17 @@ class _Bench:
         for _ in range(count // 1000):
             self._database.commit(act)
 
-    def _append_from_all(self) -> None:
-        threads = [threading.Thread(target=self._append_twenty) for _ in range(_WRITERS)]
+    def _append_from(self, writers: int) -> None:
+        threads = [
+            threading.Thread(target=self._append_some, args=(_SHARE // writers,)) for _ in range(writers)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _append_twenty(self) -> None:
-        for _ in range(20):
+    def _append_some(self, count: int) -> None:
+        for _ in range(count):
             self._append()
 
     def _insert(self) -> None:
@@ -129,5 +133,5 @@ class _Bench:
         self._bare.execute("COMMIT")
 
     def _insert_many(self) -> None:
-        for _ in range(_WRITERS * 20):
+        for _ in range(_SHARE):
             self._insert()
