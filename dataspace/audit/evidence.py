@@ -18,9 +18,7 @@ is an export of an older program's, and is not checked; `anchors.jsonl` need not
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
-
-from sqlmodel import Session
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.audit.lines import Ascending, read_file, read_lines
 from dataspace.audit.source import (
@@ -41,9 +39,14 @@ from dataspace.audit.source import (
 )
 from dataspace.errors import NotFound, TooLarge, Unavailable, VerificationError
 from dataspace.proof.canonical import parse
+from dataspace.proof.disclosure import Disclosure
 from dataspace.proof.receipt import AnchorEvidence
 from dataspace.proof.record import Record
 from dataspace.proof.tiles import Tile
+
+if TYPE_CHECKING:
+    # A worker process that reads files needs no database library, which takes a second to load.
+    from sqlmodel import Session
 
 CHECKPOINT: Final = "checkpoint"
 RECORDS: Final = "records.jsonl"
@@ -63,7 +66,7 @@ _ENTRY: Final = re.compile(rb'\{"digest":"[^"]{0,128}","entry":(0|[1-9][0-9]{0,1
 _INPUT_LINE: Final = 2 * INPUT_LIMIT + 256  # quoted, an input may take twice its bytes
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
-_Held = Record | VerificationError
+_Held = Record | Disclosure | VerificationError
 
 
 class Evidence:
@@ -146,7 +149,7 @@ class Evidence:
             held[entry] = content
         return held
 
-    def database(self) -> Session:
+    def database(self) -> "Session":
         """Raise NotFound: a folder of evidence has none."""
         raise NotFound("an evidence folder holds no database: audit a copy of the home to compare its tables")
 

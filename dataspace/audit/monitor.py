@@ -74,6 +74,7 @@ class Monitor:
     teller: Teller | None = None
     clock: Callable[[], float] = time.monotonic
     second_look: float = SECOND_LOOK
+    code: int = field(default=2, init=False)  # the exit code of the last round
     _last: str = field(default="", init=False)
     _told: float = field(default=0.0, init=False)
     _well: bool = field(default=True, init=False)
@@ -86,6 +87,8 @@ class Monitor:
             end.wait(self.second_look)
             found = self._look()
         found = self._sticky(found)
+        # Before the line is seen: who reads it may end the process at once.
+        self.code = found.code
         print(f"{_now()} {printable(found.line)}", flush=True)  # noqa: T201 - the command's own output
         self._tell(found)
         return found
@@ -154,14 +157,13 @@ def watch(monitor: Monitor, seconds: float, *, once: bool = False) -> int:
 
     0 right, 1 wrong or an alarm that stands, 2 could not be checked.
     """
-    code = 2
     with _ending() as end, suppress(_Ended):
         while not end.is_set():
-            code = monitor.round(end).code
+            monitor.round(end)
             if once:
                 break
             end.wait(seconds)
-    return code
+    return monitor.code
 
 
 class _Ended(BaseException):

@@ -8,10 +8,11 @@ from sqlmodel import Session, col, select
 
 from dataspace.audit.records import Erased
 from dataspace.audit.source import Source
+from dataspace.errors import VerificationError
 from dataspace.ledger.models import LedgerRecord
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.record import Record
+from dataspace.proof.disclosure import Disclosure
 from dataspace.proof.tiles import HEIGHT, WIDTH, Tile, split_hashes, width_at
 
 _TILES: Final = 64  # that are kept: 0.5 MB
@@ -37,9 +38,9 @@ class Past:
 
         """
         record = self._source.records(index, index + 1).get(index)
-        if record is None:
+        if record is None or isinstance(record, Disclosure):
             return None
-        if not isinstance(record, Record):
+        if isinstance(record, VerificationError):
             raise record
         path = merkle.inclusion_proof(index, self._known.size, self._node)
         leaf = merkle.leaf_hash(record.entry())

@@ -18,6 +18,7 @@ from dataspace.audit.report import Notebook, Stage
 from dataspace.audit.told import Bits
 from dataspace.errors import Malformed, TooLarge, VerificationError
 from dataspace.ledger.kinds import ADDED, KINDS, check_fields
+from dataspace.proof.disclosure import Disclosure
 from dataspace.proof.record import Record
 
 UNEXPLAINED: Final = (
@@ -32,7 +33,7 @@ _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\
 Fact = tuple[int, dict[str, Any]]
 
 
-def mismatch(record: Record | VerificationError, entry: bytes) -> str | None:
+def mismatch(record: Record | Disclosure | VerificationError, entry: bytes) -> str | None:
     """Return why a record is not the one its entry commits to, or None."""
     if isinstance(record, VerificationError):
         return str(record)
@@ -98,7 +99,7 @@ class RecordCheck:
     """
 
     def __init__(self, notebook: Notebook, now: datetime | None = None) -> None:
-        self.held = 0
+        self.held = self.part = 0
         self.erased = Erased()
         self.last = ""
         self.present: Callable[[int], bool] | None = None
@@ -133,9 +134,13 @@ class RecordCheck:
         if len(self._missing) > UNEXPLAINED:
             raise TooLarge(f"more than {UNEXPLAINED} records are missing so far")
 
-    def take(self, facts: Sequence[Fact], held: int, gap: int | None) -> Iterator[Fact]:
-        """Check the next entries against those before them; yield each that says something."""
+    def take(self, facts: Sequence[Fact], held: int, gap: int | None, part: int = 0) -> Iterator[Fact]:
+        """Check the next entries against those before them; yield each that says something.
+
+        `held` of them hash to their entries, `part` more that were shown in part.
+        """
         self.held += held
+        self.part += part
         if self._gap is None:
             self._gap = gap
         for index, fields in facts:
@@ -152,7 +157,9 @@ class RecordCheck:
                 Stage.RECORDS, f"entry {index}", "its record is missing, and no entry erases it"
             )
         begin = f" from entry {self._begin} on" if self._begin else ""
-        self._notebook.right(Stage.RECORDS, "; ".join([f"{self.held} records{begin}", *self.erased.told()]))
+        part = [f"{self.part} more shown in part, and not judged by what they hide"] if self.part else []
+        told = [f"{self.held} records{begin}", *part, *self.erased.told()]
+        self._notebook.right(Stage.RECORDS, "; ".join(told))
         clock = "" if self._latest else "; no clock was given"
         self._notebook.right(Stage.FORM, f"{self.held} records{begin}{clock}")
 

@@ -12,18 +12,21 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, Self, runtime_checkable
-
-from sqlmodel import Session
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
 
 from dataspace.errors import TooLarge, VerificationError
 from dataspace.policy import facts
 from dataspace.proof import note
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.disclosure import Disclosure
 from dataspace.proof.merkle import HASH_SIZE
 from dataspace.proof.receipt import AnchorEvidence
 from dataspace.proof.record import Record
 from dataspace.proof.tiles import ENTRY_LIMIT, Tile
+
+if TYPE_CHECKING:
+    # A worker process that reads files needs no database library, which takes a second to load.
+    from sqlmodel import Session
 
 LARGEST_LOG: Final = 1 << 30  # entries; a day's audit
 NOTE_LIMIT: Final = note.LIMIT
@@ -38,7 +41,7 @@ RANGE_LIMIT: Final = 1 << 26  # characters of all inputs that one call returns
 LISTED: Final = 1 << 22  # published checkpoints that one listing has
 PUBLISHED_LIMIT: Final = 3 * NOTE_LIMIT  # bytes of one published checkpoint as JSON, its tokens included
 
-Records = Mapping[int, Record | VerificationError]
+Records = Mapping[int, Record | Disclosure | VerificationError]
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class Source(Log, Publications, Decisions, AbstractContextManager[Any], Protocol
 class AtRest(Protocol):
     """A copy: nothing is added to it while it is read, so nothing in it may be larger than its head."""
 
-    def database(self) -> Session:
+    def database(self) -> "Session":
         """Return a session that reads the tables of the service.
 
         Raises:
@@ -221,8 +224,10 @@ def parse_record(text: str, salts: bytes) -> Record | VerificationError:
     return VerificationError("malformed record: want an object of fields")
 
 
-def record_from_json(value: Any) -> tuple[int, Record | VerificationError]:
+def record_from_json(value: Any) -> tuple[int, Record | Disclosure | VerificationError]:
     """Read a record beside the index of its entry, as services and evidence folders write it.
+
+    To an auditor of some zones a service shows records of others in part.
 
     Raises:
         VerificationError: it does not even say which entry it is the record of.
@@ -231,7 +236,14 @@ def record_from_json(value: Any) -> tuple[int, Record | VerificationError]:
     index = value.get("index") if isinstance(value, dict) else None
     if not isinstance(index, int) or isinstance(index, bool) or index < 0:
         raise VerificationError("malformed record: want an object with the index of its entry")
-    return index, read_record(value)
+    return index, _read_disclosure(value) if "disclosure" in value else read_record(value)
+
+
+def _read_disclosure(value: Mapping[str, Any]) -> Disclosure | VerificationError:
+    try:
+        return Disclosure.from_json(value)
+    except VerificationError as error:
+        return error
 
 
 def published_size(published: Published) -> int:

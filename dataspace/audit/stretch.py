@@ -16,7 +16,7 @@ from dataspace.audit.report import Notebook, Stage
 from dataspace.audit.source import Records, Source
 from dataspace.audit.tree import Bundle, Leaves, peaks_of, tile_root
 from dataspace.errors import NotFound, Unauthenticated, VerificationError
-from dataspace.proof.record import Record
+from dataspace.proof.disclosure import Disclosure
 from dataspace.proof.tiles import WIDTH, split_entries, width_at
 
 BUNDLES: Final = 64  # of one stretch: 16,384 entries, which is a second's work at most, and 20 MB
@@ -53,6 +53,7 @@ class Told(msgspec.Struct, array_like=True):
     broken: str | None = None  # what is wrong with the source from there on
     undecided: str | None = None  # why decisions were not made again
     decisions: dict[str, int] = {}
+    part: int = 0  # records that were shown in part
 
 
 class Reading(msgspec.Struct, array_like=True):
@@ -159,15 +160,26 @@ class _Teller:
                 self._gap(index)
                 continue
             problem = mismatch(record, entry)
-            if problem or not isinstance(record, Record):
+            if problem or isinstance(record, VerificationError):
                 self._notebook.wrong(Stage.RECORDS, f"entry {index}", str(problem))
                 self._gap(index)
+                continue
+            if isinstance(record, Disclosure):
+                yield from self._in_part(index, record.fields)
                 continue
             self._told.held += 1
             if self._form.holds(index, record.fields):
                 yield index, record.fields
             else:
                 self._gap(index)
+
+    def _in_part(self, index: int, fields: dict[str, Any]) -> Iterator[Fact]:
+        """Yield of a record of other zones what explains a missing one; the rest cannot be judged."""
+        self._told.part += 1
+        self._gap(index)
+        erased, time = fields.get("entry"), fields.get("time")
+        if fields.get("kind") == "entry.erased" and type(erased) is int and isinstance(time, str):
+            yield index, {"kind": "entry.erased", "time": time, "entry": erased}
 
     def _decide(self, start: int, end: int, held: list[Fact]) -> None:
         """Make the decisions of these entries again, on the inputs that the source shows."""

@@ -267,14 +267,6 @@ def test_a_service_of_an_older_program_says_what_it_does_not_show(evidence: Copy
     assert "it is of an older program" in report.steps[Stage.DECISIONS - 1].detail
 
 
-def test_an_auditor_of_some_zones_is_not_shown_all_and_told_so(evidence: Copy) -> None:
-    with served(evidence.folder, zones=["finance"]) as (url, asked):
-        report = evidence.audit(Remote(url, TOKEN))
-    assert report.exit_code == 0
-    assert "an auditor's of some zones" in report.steps[Stage.RECORDS - 1].detail
-    assert not [path for path in asked if path.startswith("/api/entries")]
-
-
 def test_an_address_is_http_or_https() -> None:
     with pytest.raises(Malformed):
         Remote("ftp://example.com")

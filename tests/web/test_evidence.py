@@ -90,3 +90,21 @@ def test_a_service_is_audited_over_http_with_its_decisions_and_what_it_published
     assert report.ok, report
     passed = {step.number for step in report.steps if step.outcome is Outcome.PASSED}
     assert {Stage.PUBLISHED, Stage.MEANING, Stage.DECISIONS} <= passed
+
+
+def test_an_auditor_of_one_zone_audits_its_zone_whole_and_the_rest_in_part(
+    space: Simulator, entry: int
+) -> None:
+    del entry
+    vkey = space.service.space.log.vkey()
+    records: dict[str, str] = {}
+    for zone in ("government", "finance"):
+        auditor = space.member(Role.AUDITOR)
+        space.service.membership.change(space.operator, auditor.id, zones=[zone])
+        with served(space) as url:
+            report = audit(Remote(url, space.tokens[auditor.id]), vkey)
+        assert report.ok, report
+        records[zone] = report.steps[Stage.RECORDS - 1].detail
+    assert all("shown in part" in detail for detail in records.values())
+    whole = {zone: int(detail.split()[0]) for zone, detail in records.items()}
+    assert whole["government"] > whole["finance"] > 0  # where the dataset is
