@@ -142,7 +142,7 @@ def test_a_failed_opening_leaves_no_descriptor(tmp_path: Path) -> None:
     for key, digest in ((bytes(32), ""), (KEY, "0" * 64)):
         with pytest.raises(VerificationError):
             into_memfd(path, key, CONTEXT, sha256=digest)
-    assert _descriptors() == before
+    assert _descriptors() <= before  # what tests before this one left may be closed meanwhile
 
 
 def _descriptors() -> set[str]:
