@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, func, select
 
 from dataspace import migrations
 from dataspace.assembly import assemble
@@ -21,6 +21,7 @@ from dataspace.ledger.anchored import FILE, Anchorage
 from dataspace.ledger.anchors import open_anchor
 from dataspace.ledger.keyring import KEYS, adopt_keys
 from dataspace.ledger.log import Log
+from dataspace.ledger.models import ADOPTED, LedgerEntry
 from dataspace.membership.admit import Admission, Membership, checked_hash
 from dataspace.policy import PolicyEngine, open_policy
 from dataspace.policy.models import PolicyBundle
@@ -190,22 +191,23 @@ def _packs(settings: Settings) -> dict[str, Pack]:
 
 
 def _adopt(space: Space, policy: PolicyEngine) -> None:
-    """Keep the bundle that decides from now on, by digest: replaying a decision needs it."""
+    """Keep the bundle that decides from now on, by digest, and say so: also when it is an old one again."""
 
-    def known(session: Session) -> bool:
-        return (
-            session.exec(select(PolicyBundle.digest).where(PolicyBundle.digest == policy.digest)).first()
-            is not None
-        )
+    def in_force(session: Session) -> bool:
+        newest = session.exec(select(func.max(LedgerEntry.index)).where(ADOPTED)).one()
+        record = None if newest is None else space.log.record(session, newest)
+        return record is not None and record.fields["digest"] == policy.digest
 
     def act(session: Session) -> None:
-        if not known(session):
+        if in_force(session):
+            return
+        if session.get(PolicyBundle, policy.digest) is None:
             content = policy.bundle()
             assert hashlib.sha256(content).hexdigest() == policy.digest  # noqa: S101
             session.add(PolicyBundle(digest=policy.digest, content=content, adopted=space.clock()))
-            space.log.append(session, "policy.adopted", digest=policy.digest, revision=policy.revision)
+        space.log.append(session, "policy.adopted", digest=policy.digest, revision=policy.revision)
 
     with space.database.reading() as session:
-        if known(session):
+        if in_force(session):
             return
     space.database.commit(act)

@@ -10,7 +10,9 @@ from sqlmodel import Field, SQLModel
 from dataspace.database import append_only
 
 # On SQLite only a column of type INTEGER is the row's own number.
-_ERASED = text("kind = 'entry.erased'")
+# The few entries that are looked for by their kind. Literal, or SQLite would not see that an index serves.
+ERASED = text("kind = 'entry.erased'")
+ADOPTED = text("kind = 'policy.adopted'")
 _COUNT = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -19,7 +21,8 @@ class LedgerEntry(SQLModel, table=True):
 
     __tablename__ = "ledger_entry"
     __table_args__ = (
-        Index("ledger_entry_erased", "index", sqlite_where=_ERASED, postgresql_where=_ERASED),  # few of many
+        Index("ledger_entry_erased", "index", sqlite_where=ERASED, postgresql_where=ERASED),
+        Index("ledger_entry_adopted", "index", sqlite_where=ADOPTED, postgresql_where=ADOPTED),
     )
 
     index: int = Field(primary_key=True, sa_type=_COUNT, sa_column_kwargs={"autoincrement": False})

@@ -16,16 +16,15 @@ from collections.abc import Collection
 from sqlmodel import Session, col, delete, select
 
 from dataspace.errors import Conflict, NotFound, Unavailable, Unprocessable
-from dataspace.ledger.models import LedgerEntry, LedgerRecord
+from dataspace.ledger.models import ERASED, LedgerEntry, LedgerRecord
 from dataspace.participants.access import Caller, require
 from dataspace.participants.models import Role
 from dataspace.policy.models import PolicyInput
 from dataspace.space import Space
 
-ERASED = "entry.erased"
 _LONGEST_BASIS = 500
 # Without these nobody could tell whose log it is, who decided, or what was erased.
-_NEEDED = ("log.created", "policy.adopted", ERASED)
+_NEEDED = ("log.created", "policy.adopted", "entry.erased")
 
 
 class Erasure:
@@ -97,7 +96,7 @@ def erasures(session: Session, indexes: Collection[int]) -> dict[int, int]:
         select(LedgerRecord.index, LedgerRecord.record)
         .join(LedgerEntry, col(LedgerEntry.index) == LedgerRecord.index)
         # What is erased comes before the entry that says so.
-        .where(LedgerEntry.kind == ERASED, col(LedgerEntry.index) > min(indexes, default=0))
+        .where(ERASED, col(LedgerEntry.index) > min(indexes, default=0))
     )
     told = ((json.loads(record)["entry"], index) for index, record in session.exec(query))
     return {entry: index for entry, index in told if entry in indexes}

@@ -57,6 +57,15 @@ class Receipts:
             found = self._space.log.records(session, start, min(count, _PAGE))
             return Sight(session, caller).of(found)
 
+    def overseen(self, caller: Caller, start: int, count: int) -> list[tuple[int, Record]]:
+        """Return entries from `start` on that the caller sees whole because it is to check them.
+
+        A party to an entry does not learn in this way what was decided on.
+        """
+        with self._space.database.reading() as session:
+            found = self._space.log.records(session, start, min(count, _PAGE))
+            return Sight(session, caller).overseen(found)
+
     def entries(self, caller: Caller, start: int, count: int) -> list[dict[str, Any]]:
         """Return `records` as JSON-ready data: with record and salts, or with what is disclosed."""
         return [{"index": index, **shown.to_json()} for index, shown in self.records(caller, start, count)]

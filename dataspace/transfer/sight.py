@@ -48,6 +48,13 @@ class Sight:
                 shown.append((index, disclose(record, _least(record.fields["kind"]))))
         return shown
 
+    def overseen(self, found: Sequence[tuple[int, Record]]) -> list[tuple[int, Record]]:
+        """Return the entries that the caller sees whole as who checks them, and not as a party to them."""
+        if self._caller.sees_everything:
+            return list(found)
+        inside = self._zoned([record for _, record in found])
+        return [item for item, whole in zip(found, inside, strict=True) if whole]
+
     def _zoned(self, records: Sequence[Record]) -> list[bool]:
         """Tell of each record whether it is the whole space's, or of the zones that the caller oversees."""
         if not self._caller.oversees:

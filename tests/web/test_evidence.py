@@ -62,6 +62,20 @@ def test_an_auditor_of_other_zones_sees_no_decision(space: Simulator, client: Cl
     assert found == {"decisions": [], "next": entry + 1}
 
 
+def test_a_party_that_audits_another_zone_does_not_see_what_was_decided_on_its_own_queries(
+    space: Simulator, client: Client
+) -> None:
+    both = space.member(Role.CONSUMER, Role.AUDITOR)
+    space.service.membership.change(space.operator, both.id, zones=["finance"])
+    offer = space.registered(space.provider(), people(240), subjects=["number"]).offer
+    agreement = space.agreed(both, offer)
+    entry = space.query(both, agreement.id, "SELECT COUNT(*) FROM data").entry
+    headers = bearer(space, both)
+    assert client.get(f"/api/receipts/{entry}", headers=headers).status_code == 200
+    found = client.get(f"/api/decisions?start={entry}&count=1", headers=headers).json()
+    assert found["decisions"] == []
+
+
 def test_a_page_that_gets_too_long_says_where_to_go_on(
     space: Simulator, client: Client, entry: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

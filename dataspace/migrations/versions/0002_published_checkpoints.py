@@ -66,10 +66,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("answered"),
         sa.UniqueConstraint("entry"),
     )
-    erased = sa.text("kind = 'entry.erased'")
-    op.create_index(
-        "ledger_entry_erased", "ledger_entry", ["index"], sqlite_where=erased, postgresql_where=erased
-    )
+    for name, kind in (("ledger_entry_erased", "entry.erased"), ("ledger_entry_adopted", "policy.adopted")):
+        few = sa.text(f"kind = '{kind}'")
+        op.create_index(name, "ledger_entry", ["index"], sqlite_where=few, postgresql_where=few)
     op.add_column("participant", sa.Column("zones", sa.String(), nullable=False, server_default=""))
     dialect = op.get_bind().dialect.name
     crash_at("migration.tables_made")

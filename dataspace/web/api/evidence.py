@@ -81,7 +81,7 @@ def decisions(
     """
     require(caller, Role.AUDITOR, Role.OPERATOR)
     count = min(count, _PAGE)
-    shown = service.receipts.records(caller, start, count)
+    shown = service.receipts.overseen(caller, start, count)
     named = {index: record.fields["input"] for index, record in shown if "input" in record.fields}
     with service.space.database.reading() as session:
         return _page(session, named, start + count)
