@@ -46,10 +46,12 @@ def accuse(
     key_file: Annotated[Path, typer.Option(help="the secret key of the account that pays, in hexadecimal")],
 ) -> None:
     """Mark a log on its chain for ever: it signed two histories. Anybody may, with the two notes."""
+    from dataspace.audit.order import read_text
     from dataspace.ledger.anchors.fraud import accuse as convict
     from dataspace.ledger.anchors.fraud import read_key
 
-    print(convict(anchor, one.read_text(), other.read_text(), read_key(key_file)))
+    transaction = convict(anchor, read_text(one), read_text(other), read_key(key_file))
+    print(f"the log is marked for ever: transaction {transaction}")
 
 
 @app.command()
@@ -59,9 +61,11 @@ def disclose(
     fields: Annotated[list[str], typer.Option("--field", help="a field to show; give it once for each")],
 ) -> None:
     """Write a receipt that shows some fields of its record and hides the others; it verifies as well."""
+    from dataspace.audit.files import read_file, replace_file
     from dataspace.client.receipts import disclosed
+    from dataspace.proof.receipt import LIMIT
 
-    output.write_bytes(disclosed(receipt.read_bytes(), fields))
+    replace_file(output, disclosed(read_file(receipt, str(receipt), LIMIT), fields))
     print(f"{output} shows {', '.join(fields)}")
 
 

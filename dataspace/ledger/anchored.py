@@ -117,12 +117,17 @@ class Anchorage:
             self._failures, self._problem = 0, ""
             return done
 
-    def evidence(self, session: Session, index: int) -> AnchorEvidence | None:
-        """Return what anchors an entry, with the proof that leads to the head; None while nothing does."""
-        evidence, size = self._last, self._anchored()
-        if evidence is None or size <= index:
+    def evidence(self, session: Session, index: int, size: int | None = None) -> AnchorEvidence | None:
+        """Return what anchors an entry; None while nothing does.
+
+        Its proof leads between the anchored checkpoint and the one of `size`,
+        or the head, from the smaller to the larger.
+        """
+        evidence, anchored = self._last, self._anchored()
+        if evidence is None or anchored <= index:
             return None
-        path = self._log.consistency(session, size, self._log.size(session))
+        other = self._log.size(session) if size is None else size
+        path = self._log.consistency(session, min(anchored, other), max(anchored, other))
         return replace(evidence, consistency=tuple(path))
 
     def all_evidence(self, after: int = 0) -> Iterator[AnchorEvidence]:

@@ -11,6 +11,8 @@ from sqlmodel import Session
 from dataspace.errors import NotFound, VerificationError
 from dataspace.ledger.store import LOG, Head, Store, StoredEntry
 from dataspace.proof import merkle
+from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.note import split
 from dataspace.proof.receipt import InclusionProof, Receipt
 from dataspace.proof.record import Record
 from dataspace.proof.tiles import WIDTH, join_entries, width_at
@@ -33,8 +35,8 @@ class Views:
         """
         return _head(Store(session)).checkpoint
 
-    def receipt(self, session: Session, index: int) -> Receipt:
-        """Return the receipt of an entry against the head.
+    def receipt(self, session: Session, index: int, note: str = "") -> Receipt:
+        """Return the receipt of an entry against the head, or against the checkpoint in `note`.
 
         Raises:
             NotFound: there is no such entry, or its record was erased.
@@ -43,10 +45,21 @@ class Views:
         record = self.record(session, index)
         if record is None:
             raise NotFound(f"the record of entry {index} was erased")
+        return Receipt(record, self.proof(session, index, note))
+
+    def proof(self, session: Session, index: int, note: str = "") -> InclusionProof:
+        """Return the proof of an entry's place against the head, or against the checkpoint in `note`.
+
+        Raises:
+            NotFound: there is no such entry under it.
+
+        """
         store = Store(session)
-        head = _head(store)
-        path = merkle.inclusion_proof(index, head.size, store.nodes())
-        return Receipt(record, InclusionProof(index, tuple(path), head.checkpoint))
+        note = note or _head(store).checkpoint
+        size = Checkpoint.parse(split(note)[0]).size
+        if not 0 <= index < size:
+            raise NotFound(f"there is no entry {index} under the checkpoint of size {size}")
+        return InclusionProof(index, tuple(merkle.inclusion_proof(index, size, store.nodes())), note)
 
     def consistency(self, session: Session, old: int, new: int) -> list[bytes]:
         """Return the proof that the log of `new` entries extends the one of `old`.

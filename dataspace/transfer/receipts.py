@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from dataspace.errors import Malformed, NotFound
 from dataspace.ledger.anchored import Anchorage
+from dataspace.ledger.published import Published
 from dataspace.membership.erase import erasures
 from dataspace.participants.access import Caller
 from dataspace.proof.disclosure import disclose
@@ -27,7 +28,7 @@ class Receipts:
         self._anchors = anchors
 
     def receipt(self, caller: Caller, index: int, fields: Collection[str] = ()) -> Receipt:
-        """Return the receipt of an entry, against the newest checkpoint.
+        """Return the receipt of an entry, against the newest cosigned checkpoint that covers it, or the head.
 
         `fields` names those it is to show; without any it shows what the caller may see.
 
@@ -45,8 +46,11 @@ class Receipts:
                 # One wording for both: what is another's and what is not there are told alike.
                 raise NotFound("there is no such entry")
             shown = _narrowed(record, found[0][1], fields) if fields else found[0][1]
-            receipt = self._space.log.receipt(session, index)
-            return replace(receipt, record=shown, anchor=self._anchors.evidence(session, index))
+            cosigned = Published(closed=True).newest(session)
+            note = cosigned.note if cosigned and cosigned.size > index else ""
+            receipt = self._space.log.receipt(session, index, note)
+            anchor = self._anchors.evidence(session, index, cosigned.size if cosigned and note else None)
+            return replace(receipt, record=shown, anchor=anchor)
 
     def records(self, caller: Caller, start: int, count: int) -> list[tuple[int, Shown]]:
         """Return entries from `start` on as the caller may see them; at most 1,000 are read at once.

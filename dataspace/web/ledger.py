@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 
 from dataspace.errors import Malformed, NotFound, VerificationError
 from dataspace.ledger.anchors.kept import size_of
@@ -72,7 +72,18 @@ class Ledger(Controller):
     @get("/key", sync_to_thread=True, media_type=MediaType.TEXT)
     def key(self, service: NamedDependency[Service]) -> Response[str]:
         """Show the log's verifier key: for comparing with the one you have, not for learning it."""
-        return Response(f"{service.space.log.vkey()}\n\n{_PIN_IT}", media_type=_TEXT, headers=_NEVER)
+        with service.space.database.reading() as session:
+            vkey = public_keys(service.space.log, session)["log"]
+        return Response(f"{vkey}\n\n{_PIN_IT}", media_type=_TEXT, headers=_NEVER)
+
+    @get("/proof/{index:int}", sync_to_thread=True, media_type=MediaType.TEXT)
+    def proof(
+        self, index: Annotated[int, PathParameter(ge=0, le=_MOST)], service: NamedDependency[Service]
+    ) -> Response[str]:
+        """Prove an entry's place under the newest checkpoint: a C2SP tlog-proof file, for any verifier."""
+        with service.space.database.reading() as session:
+            found = service.space.log.proof(session, index, service.publisher.head(session))
+        return Response(found.text(), media_type=_TEXT, headers=_NEVER)
 
     @get("/tile/{path:path}", sync_to_thread=True, media_type="application/octet-stream")
     def tile(self, path: FromPath[str], service: NamedDependency[Service]) -> Response[bytes]:

@@ -17,6 +17,7 @@ import pytest
 from dataspace.app import initialise, public_keys
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
+from dataspace.proof.verify import verify_receipt
 from dataspace.proof.witnesses import WitnessPolicy
 from dataspace.settings import Settings
 from tests.running import free_port, serving
@@ -127,6 +128,10 @@ def test_each_log_is_cosigned_by_the_two_others(members: dict[str, Member]) -> N
         signed = policy.judge(member.get("/ledger/checkpoint").text).signed
         assert {name.partition("-")[0] for name in signed} == set(_ZONES) - {member.zone}
         assert len(signed) == 4  # both keys of both
+        headers = {"Authorization": f"Bearer {member.token}"}
+        receipt = httpx2.get(f"{member.url}/api/receipts/{entry}", headers=headers).content
+        report = verify_receipt(receipt, member.keys["log"], policy=policy)
+        assert (report.exit_code, report.not_checked[-1].name) == (0, "anchor"), report
         listed = member.get("/ledger/published").json()[-1]["checkpoint"]
         assert listed == member.get("/ledger/checkpoint").text
 

@@ -1,8 +1,10 @@
 """Time tokens from a real authority: granted to exactly this text, or not stored."""
 
 import logging
+import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -17,6 +19,7 @@ from tests.ledger.authority import LocalAuthority
 from tests.ledger.conftest import Ledger
 from tests.ledger.parties import keyed, publisher
 from tests.ledger.servers import Told, answering
+from tests.programs import need
 
 library = pytest.importorskip("rfc3161_client")
 
@@ -48,6 +51,21 @@ def test_a_published_checkpoint_gets_a_token_that_verifies(ledger: Ledger, autho
     assert verifier.verify(
         library.decode_timestamp_response(token.token), sha256(newest.text.encode()).digest()
     )
+
+
+def test_openssl_itself_reads_the_token_over_the_text(
+    ledger: Ledger, authority: LocalAuthority, tmp_path: Path
+) -> None:
+    with answering(authority.answer) as url:
+        made = publisher(keyed(ledger), authority=Authority(url))
+        made.publish()
+    newest = _newest(ledger, made)
+    (tmp_path / "response").write_bytes(newest.timestamps[0].token)
+    for text, code in ((newest.text, 0), (newest.text + "more\n", 1)):
+        (tmp_path / "text").write_text(text, newline="")
+        verify = ["ts", "-verify", "-in", "response", "-data", "text", "-CAfile", str(authority.root)]
+        done = subprocess.run([need("openssl"), *verify], cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr
 
 
 def test_what_is_stamped_is_the_text_and_no_signature(ledger: Ledger, authority: LocalAuthority) -> None:

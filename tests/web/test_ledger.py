@@ -9,9 +9,9 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.merkle import leaf_hash, root
+from dataspace.proof.merkle import leaf_hash, root, verify_inclusion
 from dataspace.proof.note import Verifier, open_note
-from dataspace.proof.receipt import AnchorEvidence
+from dataspace.proof.receipt import AnchorEvidence, InclusionProof
 from dataspace.proof.tiles import Tile, split_entries, split_hashes
 from dataspace.proof.vkey import parse_vkey
 from tests.simulator import Simulator
@@ -167,3 +167,16 @@ def test_health_tells_the_size_of_the_log(space: Simulator, client: Client) -> N
         "anchored": space.service.anchors.status.anchored,
         "pending": 0,
     }
+
+
+def test_anybody_gets_the_proof_of_an_entrys_place(space: Simulator, client: Client) -> None:
+    space.consumer()
+    head = _head(space, client)
+    index = head.size - 1
+    answer = client.get(f"/ledger/proof/{index}")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    proof = InclusionProof.parse(answer.text)
+    bundle = split_entries(client.get(f"/ledger/tile/entries/000.p/{head.size}").content, head.size)
+    checkpoint = Checkpoint.open(proof.checkpoint, _verifier(space))
+    verify_inclusion(leaf_hash(bundle[index]), index, checkpoint.size, proof.hashes, root=checkpoint.root)
+    assert client.get(f"/ledger/proof/{head.size}").status_code == 404
