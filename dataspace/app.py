@@ -88,6 +88,24 @@ def public_keys(settings: Settings) -> dict[str, Any]:
         database.close()
 
 
+def anchor_account(settings: Settings) -> tuple[str, bytes]:
+    """Return the address and the secret of the space's anchor key, which pays for anchors.
+
+    Raises:
+        Unavailable: the space was not made yet.
+        Malformed: the keys are not in a folder.
+
+    """
+    from dataspace.ledger.anchors.signing import address_of, public_key  # noqa: PLC0415 - web3 is slow
+
+    migrations.ensure_current(settings.database)
+    keys = open_keys(settings.keys)
+    if not isinstance(keys, FileKeys):
+        raise Malformed("the anchor's key can be used only from a folder of keys")
+    secret = keys.raw("anchor")
+    return address_of(public_key(secret)), secret
+
+
 @contextmanager
 def open_space(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[Space]:
     """Open a space for one act of its operator, without its workers; the log may grow if its anchor lets it.

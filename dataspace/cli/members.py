@@ -50,14 +50,17 @@ def change(
     zones: Annotated[
         list[str] | None, typer.Option("--zone", help="of an auditor: the zones it sees from now on")
     ] = None,
+    every_zone: Annotated[
+        bool, typer.Option("--every-zone", help="of an auditor: it sees all again")
+    ] = False,
 ) -> None:
     """Change a participant's roles, suspend it or bring it back."""
     from dataspace.client import DataSpace
     from dataspace.settings import Settings
 
-    changes = {"roles": roles or None, "status": status, "zones": zones}
+    changes = {"roles": roles or None, "status": status, "zones": [] if every_zone else zones or None}
     with DataSpace(Settings.from_environment().url, token) as space:
-        wanted = {name: value for name, value in changes.items() if value}
+        wanted = {name: value for name, value in changes.items() if value is not None}
         print(json.dumps(space.change(identifier, **wanted), ensure_ascii=False))
 
 

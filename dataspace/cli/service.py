@@ -91,6 +91,23 @@ def rotate(
 
 
 @app.command()
+def deploy(
+    rpc: Annotated[str, typer.Argument(help="the chain's address: http://host:8545")],
+    confirmations: Annotated[
+        int | None, typer.Option(min=0, help="count a head after so many blocks; by default at finality")
+    ] = None,
+) -> None:
+    """Put the anchor's contract on a chain, the space's anchor key its founder; print DATASPACE_ANCHOR."""
+    from dataspace.app import anchor_account
+    from dataspace.ledger.anchors.evm import deploy as put
+    from dataspace.settings import Settings
+
+    address, secret = anchor_account(Settings.from_environment())
+    print(f"the account {address} founds the log and pays: it needs funds", file=sys.stderr)
+    print(put(rpc, secret, confirmations=confirmations))
+
+
+@app.command()
 def sample(
     zone: str, target: Annotated[Path, typer.Argument(help="the folder to write it to")], rows: int = 5000
 ) -> None:
