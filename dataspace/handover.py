@@ -3,7 +3,8 @@
 The log's own key is made, then recorded and signed by both keys in one
 transaction. The anchor's key is made, then made the owner in the contract, then
 recorded. A crash leaves the old key or the new one, never half: the same
-command again takes up the key file that no entry names yet.
+command again takes up the key file that no entry names yet, and an owner that
+the contract has and no entry names.
 """
 
 from typing import Final

@@ -4,7 +4,8 @@ A submitted checkpoint is cosigned once it is, in this order,
 
  1. of a known log                                              or 404 (NotFound)
  2. signed by one of its keys, and by none of them wrongly      or 403 (Refused)
- 3. well formed, and not smaller than the old size it states    or 400 (Malformed)
+ 3. well formed, and not smaller than the old size it states    or 400 (Malformed);
+    with lines behind its root only if a key signed these too   or 403 (Refused)
  4. submitted with the old size that is stored here             or 409 (Conflict, with that size)
  5. proven to extend the head that is stored here               or 422 (Unprocessable)
 
@@ -41,12 +42,14 @@ from dataspace.ledger.models import WitnessedLog
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint, decimal
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
-from dataspace.proof.note import NoteKey, decode_base64, read_note, signature_line, split
+from dataspace.proof.note import NoteKey, Verifier, decode_base64, read_note, signature_line, split
+from dataspace.proof.vkey import EcdsaKey
 from dataspace.proof.witnesses import KnownLog
 
 PROOF_LINES: Final = 63
 BODY_LIMIT: Final = 1 << 16  # bytes of one submission
 NAME_LIMIT: Final = 255  # bytes of a log's origin, in what ML-DSA-44 signs
+_WHOLE: Final = (Verifier, EcdsaKey, Cosigner)  # keys whose signature covers the lines behind the root
 _AGAIN: Final = 10  # seconds in which the same head gets the same cosignatures, and writes nothing
 
 
@@ -103,7 +106,7 @@ class Witness:
 
         Raises:
             NotFound: the log is unknown.
-            Refused: no key of the log signed it, or one wrongly.
+            Refused: no key of the log signed it, or one wrongly, or none all of its lines.
             Malformed: the request or the checkpoint is malformed, or smaller than its old size.
             Conflict: another size is stored; `facts["size"]` is it.
             Unprocessable: it is not proven to extend the stored head.
@@ -149,6 +152,9 @@ class Witness:
         head, root = _checkpoint(text)
         if old > head.size:
             raise Malformed(f"invalid input: old size {old}, and the checkpoint has {head.size}")
+        if head.extensions and not any(isinstance(key, _WHOLE) for key in signed):
+            # Anybody can add a line under a signature of size and root alone, and our keys would sign it.
+            raise Refused("invalid signature: no key of the log signed the lines behind the root")
         return Submission(old, proof, head, root), _lines_of(signed, lines)
 
     def _repeated(self, asked: Submission) -> str:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import mldsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dataspace.database import Database
@@ -19,12 +20,14 @@ from dataspace.errors import (
     Unavailable,
     Unprocessable,
 )
+from dataspace.ledger.anchors.signing import anchor_signature, public_key
 from dataspace.ledger.log import Log
 from dataspace.ledger.witness import Witness
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.cosignature import cosigned
+from dataspace.proof.cosignature import PostQuantumCosigner, cosigned
 from dataspace.proof.note import Verifier, open_note, sign
+from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.proof.vkey import parse_vkey
 from dataspace.proof.witnesses import KnownLog
 from tests.ledger.conftest import Ledger
@@ -144,6 +147,31 @@ def test_le_07_one_wrong_signature_of_a_known_key_refuses_the_note(space: Neighb
     wrong = _note(3) + _note(4).splitlines()[-1] + "\n"
     with pytest.raises(Refused, match="does not verify"):
         space.witness.add_checkpoint(submission(0, (), wrong))
+
+
+def _without_the_text(text: str) -> list[tuple[str, str]]:
+    """Return keys whose signatures cover size and root alone, each with its line of `text`."""
+    quantum, secret = mldsa.MLDSA44PrivateKey.generate(), bytes([5]) * 32
+    pq = PostQuantumCosigner(_LOG.name, quantum.public_key().public_bytes_raw())
+    anchor, head = AnchorKey(_LOG.name, public_key(secret)), Checkpoint.parse(text)
+    signed = anchor_signature(secret, head.origin, head.size, head.root)
+    return [(str(pq), pq.line(text, 5, quantum.sign)), (str(anchor), anchor.line(text, signed))]
+
+
+def test_le_07_lines_that_no_key_of_the_log_signed_are_not_cosigned(tmp_path: Path) -> None:
+    text = open_note(_note(3), [_LOG]).text
+    for number, (vkey, line) in enumerate(_without_the_text(text)):
+        space = neighbour(tmp_path / str(number), [str(_LOG), vkey])
+        with pytest.raises(Refused, match="behind the root"):
+            space.witness.add_checkpoint(submission(0, (), f"{text}mirror https://evil.example/\n\n{line}"))
+        space.witness.add_checkpoint(submission(0, (), f"{text}\n{line}"))
+        space.ledger.database.close()
+
+
+def test_lines_behind_the_root_that_the_log_signed_are_cosigned(space: Neighbour) -> None:
+    text = open_note(_note(3), [_LOG]).text + "more of the log\n"
+    lines = space.witness.add_checkpoint(submission(0, (), _signed(text)))
+    assert cosigned(_signed(text) + lines, [parse_vkey(vkey) for vkey in space.witness.vkeys()])
 
 
 def test_a_checkpoint_smaller_than_its_old_size_is_malformed(space: Neighbour) -> None:

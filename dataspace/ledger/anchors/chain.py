@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from requests import RequestException, Session
+from requests import RequestException
 
 from dataspace.errors import Unavailable
+from dataspace.ledger.anchors.bounded import bounded_session
 from dataspace.ledger.anchors.ethereum import (
     Account,
     ContractLogicError,
@@ -64,12 +65,9 @@ def refusal(error: Exception) -> str:
 
 def connect(rpc: str) -> Web3:
     """Return a connection to the RPC at `rpc`; nothing is sent yet."""
-    session = Session()
-    session.trust_env = False  # no proxy and no .netrc stands between us and the chain
-    session.max_redirects = 0
     # Whoever calls decides about trying again: a retry in here would hide how long a chain is away.
     provider = HTTPProvider(
-        rpc, {"timeout": RPC_SECONDS}, session=session, exception_retry_configuration=None
+        rpc, {"timeout": RPC_SECONDS}, session=bounded_session(), exception_retry_configuration=None
     )
     return Web3(provider)
 

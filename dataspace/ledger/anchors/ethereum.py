@@ -23,6 +23,8 @@ def recursion_limit_kept() -> Iterator[None]:
 with recursion_limit_kept():
     from eth_account import Account
     from eth_account.signers.local import LocalAccount
+    from eth_keys.datatypes import Signature
+    from eth_keys.exceptions import BadSignature
     from eth_utils.exceptions import ValidationError
     from hexbytes import HexBytes
     from web3 import EthereumTesterProvider, HTTPProvider, Web3
@@ -38,12 +40,14 @@ with recursion_limit_kept():
 __all__ = [
     "Account",
     "BadFunctionCallOutput",
+    "BadSignature",
     "ContractLogicError",
     "EthereumTesterProvider",
     "HTTPProvider",
     "HexBytes",
     "LocalAccount",
     "RPCEndpoint",
+    "Signature",
     "TransactionNotFound",
     "TxParams",
     "ValidationError",

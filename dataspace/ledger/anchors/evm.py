@@ -22,6 +22,7 @@ from dataspace.ledger.anchors.ethereum import LocalAccount, Web3
 from dataspace.ledger.anchors.pins import Pins, split
 from dataspace.ledger.anchors.reader import Reader, State
 from dataspace.ledger.anchors.sender import Sender
+from dataspace.ledger.anchors.signing import signers
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.merkle import verify_consistency
 from dataspace.proof.receipt import AnchorEvidence
@@ -55,6 +56,7 @@ class EvmAnchor:
         self._sender = sender or Sender(web3, ceiling=pins.price)
         self._reverts = (*REVERTS, *reverts)
         self._final, self._seen = 0, -math.inf
+        self._owners: set[str] = set()  # who owned the log once is never forgotten by the contract
         # One thread at a time, or two transactions of this process would take the same nonce.
         self._lock = threading.Lock()
 
@@ -100,10 +102,26 @@ class EvmAnchor:
             if facts["block"] > self._final and facts["block"] > self._reader.final():
                 raise Unavailable(f"the anchor is in block {facts['block']}, which is not final yet")
             self._ensure_agreed(facts)
+            self._ensure_accountable(evidence.checkpoint, checkpoint)
         when = _moment(facts["block_time"])
         return (
             f"block {facts['block']} of chain {self._pins.chain} ({when}), transaction {facts['transaction']}"
         )
+
+    def owner(self, *, final: bool = True) -> str:
+        """Return the address that owns the log; `final` leaves out a rotation that may still vanish.
+
+        Raises:
+            VerificationError: the log is marked.
+            Unavailable: the chain does not answer, is not the one that was
+                pinned, or the second RPC shows another owner.
+
+        """
+        with self._asking():
+            shown = {reader.owner(max(reader.final(), 0) if final else None) for reader in self._readers()}
+        if len(shown) > 1:
+            raise Unavailable("the two RPCs show different owners of the log: one lags behind, or lies")
+        return shown.pop()
 
     def rotate(self, owner: str) -> str:
         """Give the log in the contract to another key's address; return the transaction's hash.
@@ -159,6 +177,17 @@ class EvmAnchor:
             raise VerificationError(
                 f"anchor: the two RPCs show different blocks {facts['block']}: one of them lies"
             )
+
+    def _ensure_accountable(self, note: str, head: Checkpoint) -> None:
+        """Let pass a checkpoint whose anchor signatures could mark the log, if it were forked (LE-06)."""
+        for address in signers(note, head):
+            if address in self._owners:
+                continue
+            if not all(reader.owned(address) for reader in self._readers()):
+                raise VerificationError(
+                    "anchor: the checkpoint is signed by an anchor key that does not own the log on its chain"
+                )
+            self._owners.add(address)
 
     def _owner(self, state: State | None) -> LocalAccount:
         """Return the account of the key, if it owns the log."""

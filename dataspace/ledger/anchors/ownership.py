@@ -7,7 +7,7 @@ from dataspace.ledger.anchors.signing import address_of
 
 
 def hand_over(anchor: str, origin: str, key: Key, heir: bytes) -> str:
-    """Let the key whose public key is `heir` own the log; return the transaction's hash.
+    """Let the key whose public key is `heir` own the log; return the transaction's hash, or nothing: it does.
 
     `heir` has 33 bytes, the compressed point. `key` is the owner's until now,
     and pays. Signatures it made count as evidence of a fork up to the head that
@@ -22,4 +22,6 @@ def hand_over(anchor: str, origin: str, key: Key, heir: bytes) -> str:
     opened = open_anchor(anchor, origin, key)
     if not isinstance(opened, EvmAnchor):
         raise Malformed("only a log in a contract can be handed over: want evm:http://...")
-    return opened.rotate(address_of(heir))
+    to = address_of(heir)
+    # Of an earlier call that was mined, and whose caller did not live to see it.
+    return "" if opened.owner(final=False) == to else opened.rotate(to)

@@ -87,6 +87,17 @@ class Reader:
             return state
         return self.state(final) if final >= 0 else None
 
+    def owner(self, block: int | None = None) -> str:
+        """Return the address that owns the log, the founder's while nobody anchored it; see `state`."""
+        state = self.state(block)
+        return self.web3.to_checksum_address(state.owner if state else self.founder)
+
+    def owned(self, address: str) -> bool:
+        """Tell whether the log is, or ever was, of the key with this address."""
+        if self.owner() == self.web3.to_checksum_address(address):
+            return True
+        return bool(self.contract.functions.retired(self.founder, self.origin, address).call())
+
     def final(self) -> int:
         """Return the number of the newest block that counts.
 

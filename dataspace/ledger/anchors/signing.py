@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.secp256k1 import AnchorKey, digest
+from dataspace.proof.note import split
+from dataspace.proof.secp256k1 import SIGNATURE_SIZE, AnchorKey, digest
 
 # SEC 2 section 2.4.1: the order of the group.
 _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -65,6 +66,36 @@ def address_of(compressed: bytes) -> str:
         raise VerificationError("malformed key: no compressed point of secp256k1") from error
     whole = point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return str(Web3.to_checksum_address(bytes(Web3.keccak(whole[1:]))[-20:]))
+
+
+def signers(note: str, head: Checkpoint) -> list[str]:
+    """Return the addresses whose anchor signatures of `head` stand below a note, none if it is no note.
+
+    Recovered as the contract does, whatever key the line names.
+
+    Raises:
+        VerificationError: a line of the log's own name and of that length is no such signature.
+
+    """
+    try:
+        lines = split(note)[1]
+    except VerificationError:
+        return []
+    found = [data for name, _, data in lines if name == head.origin and len(data) == SIGNATURE_SIZE]
+    return [_signer(digest(head.origin, head.size, head.root), signature) for signature in found]
+
+
+def _signer(message: bytes, signature: bytes) -> str:
+    from dataspace.ledger.anchors.ethereum import BadSignature, Signature, ValidationError  # noqa: PLC0415
+
+    problem = "anchor: the checkpoint's signature of the anchor key is one that no contract takes"
+    if signature[64] not in (27, 28) or int.from_bytes(signature[32:64]) > _ORDER // 2:
+        raise VerificationError(problem)
+    try:
+        made = Signature(signature[:64] + bytes([signature[64] - 27]))
+        return str(made.recover_public_key_from_msg_hash(message).to_checksum_address())
+    except (BadSignature, ValidationError) as error:
+        raise VerificationError(problem) from error
 
 
 def _private(secret: bytes) -> ec.EllipticCurvePrivateKey:

@@ -12,7 +12,10 @@ from dataspace.ledger.anchors.chain import account_of, connect, transfer
 from dataspace.ledger.anchors.evm import deploy
 from dataspace.ledger.anchors.ownership import hand_over
 from dataspace.ledger.anchors.pins import split
-from dataspace.ledger.anchors.signing import public_key
+from dataspace.ledger.anchors.signing import address_of, anchor_signature, public_key
+from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.note import Verifier
+from dataspace.proof.secp256k1 import AnchorKey
 from tests.contracts.trees import root
 from tests.ledger.anchors.conftest import KEY, Place, final, head, publish, through
 from tests.ledger.anchors.rpc import lying
@@ -128,6 +131,52 @@ def test_ch_07_a_leaked_key_is_rotated_out_and_what_it_anchored_cannot_be_taken_
     assert after.check(evidence, head(anchor, 5))
     with pytest.raises(Unavailable, match="owns"):
         hand_over(url, anchor._origin, KEY, public_key(KEY))
+
+
+def signed(checkpoint: Checkpoint, secret: bytes) -> str:
+    """Return the head with an anchor key's line; the log's own is the caller's to check."""
+    key = AnchorKey(checkpoint.origin, public_key(secret))
+    signature = anchor_signature(secret, checkpoint.origin, checkpoint.size, checkpoint.root)
+    log = Verifier(checkpoint.origin, bytes(32))
+    return checkpoint.sign(log, lambda _: bytes(64)) + key.line(checkpoint.text(), signature)
+
+
+def test_le_06_a_checkpoint_signed_by_a_key_that_never_owned_the_log_does_not_hold(place: Place) -> None:
+    anchor = place.open()
+    with pytest.raises(VerificationError, match="does not own"):
+        anchor.check(final(anchor, 5, signed(head(anchor, 5), bytes([9]) * 32)), head(anchor, 5))
+    assert anchor.check(final(anchor, 6, signed(head(anchor, 6), KEY)), head(anchor, 6))
+    # A line over another head recovers somebody, who owns nothing.
+    with pytest.raises(VerificationError, match="does not own"):
+        anchor.check(final(anchor, 7, signed(head(anchor, 6), KEY)), head(anchor, 7))
+
+
+def test_le_06_an_anchor_signature_that_the_contract_would_not_take_does_not_hold(place: Place) -> None:
+    anchor = place.open()
+    checkpoint, key = head(anchor, 5), AnchorKey(anchor._origin, public_key(KEY))
+    for broken in (bytes(64) + b"\x1b", b"\1" * 64 + b"\0", b"\xff" * 64 + b"\x1b"):
+        note = checkpoint.sign(key, lambda _, made=broken: made)  # type: ignore[misc]
+        with pytest.raises(VerificationError, match="no contract takes"):
+            anchor.check(final(anchor, 5, note), checkpoint)
+
+
+def test_ch_07_what_an_owner_before_signed_still_holds_after_a_rotation(remote: Place) -> None:
+    heir = bytes([9]) * 32
+    anchor = remote.open()
+    assert anchor.owner() == address_of(public_key(KEY))
+    evidence = final(anchor, 5, signed(head(anchor, 5), KEY))
+    anchor.rotate(address_of(public_key(heir)))
+    auditor = remote.open(anchor._origin, key=b"")
+    assert auditor.owner() == auditor.owner(final=False) == address_of(public_key(heir))
+    assert auditor.check(evidence, head(anchor, 5))
+
+
+def test_ch_07_a_handover_to_the_owner_sends_nothing(remote: Place) -> None:
+    anchor = remote.open()
+    final(anchor, 5)
+    url, height = f"evm:{remote.rpc}#{remote.pins.text()}", remote.web3.eth.block_number
+    assert hand_over(url, anchor._origin, KEY, public_key(KEY)) == ""
+    assert remote.web3.eth.block_number == height
 
 
 @pytest.mark.parametrize("url", ["file:anchors.jsonl", "ftp:x", "evm:http://127.0.0.1:1"])
