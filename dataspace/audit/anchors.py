@@ -73,7 +73,8 @@ class AnchorCheck:
     def compare(self, head: Checkpoint, tree: Tree, begin: int = 0) -> None:
         """Hold every anchored root against the log's own at that size.
 
-        Those before entry `begin`, with which the audit began, were held against it before.
+        Of those before entry `begin`, with which the audit began, the ones whose
+        roots were proved: all were held against it before, and may be others now.
         """
         for size, root in self._heads:
             if size >= begin or size in tree.roots:

@@ -32,19 +32,19 @@ from dataspace.audit.history import History
 from dataspace.audit.published import PublishedCheck
 from dataspace.audit.records import RecordCheck
 from dataspace.audit.remembered import Remembered
-from dataspace.audit.report import Notebook, Report, Stage
+from dataspace.audit.report import BRIEF, Notebook, Report, Stage
 from dataspace.audit.source import LARGEST_LOG, AtRest, Source
 from dataspace.audit.state import compare_state
 from dataspace.audit.times import TimeCheck
 from dataspace.audit.tree import Tree
 from dataspace.audit.walk import Progress, Walk
 from dataspace.audit.workers import Workers, sealed
-from dataspace.errors import Malformed, NotFound, TooLarge, Unavailable, VerificationError
+from dataspace.errors import DataSpaceError, NotFound, TooLarge, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
 from dataspace.proof.rotation import LogKeys
 from dataspace.proof.tiles import WIDTH
-from dataspace.proof.verify import AnchorChecker
+from dataspace.proof.verify import AnchorChecker, Outcome
 from dataspace.proof.witnesses import WitnessPolicy
 
 _NO_CHECKERS: Final[Mapping[str, AnchorChecker]] = {}
@@ -57,7 +57,8 @@ class Means:
     `memory` is what the audit of the remembered checkpoint left (`Report.memory`):
     then only what is new is read. `policy` names witnesses, `authorities` are
     roots of time-stamping authorities in PEM. With more `jobs` than one, so many
-    worker processes read too. `progress` is called now and then.
+    worker processes read too. `progress` is called now and then. When a step that
+    was `asked` for cannot be run, the audit is not what the auditor wanted.
     """
 
     memory: bytes | None = field(default=None, repr=False)
@@ -65,6 +66,7 @@ class Means:
     authorities: bytes | None = None
     jobs: int = 1
     progress: Progress | None = None
+    asked: frozenset[Stage] = frozenset()
 
 
 _NOTHING: Final = Means()
@@ -96,7 +98,10 @@ def audit(
     try:
         with source:
             run.steps()
-    except (Unavailable, Malformed) as error:
+    except VerificationError as error:
+        run.stop(error)
+        interrupted = str(error)
+    except DataSpaceError as error:
         interrupted = str(error)
     finally:
         run.close()
@@ -140,7 +145,9 @@ class _Run:
         published = self._published(keys)
         tree.watch([*published.sizes, *self._anchors.sizes])
         self._remembered.prove(tree, self._anchors.latest)
+        self._remembered.prove(tree, [*published.sizes, *self._anchors.sizes])
         history = self._history = History(self._notebook, keys, self._records)
+        history.adopted.origin = keys.origin
         self._remembered.carry(self._source, self._records, history)
         walk = self._take(head, tree, history)
         self._remembered.compare(head, tree)
@@ -149,6 +156,11 @@ class _Run:
         self._anchors.ask()
         if walk.shows_records:
             self._compare_state(head, history)
+
+    def stop(self, error: VerificationError) -> None:
+        """Write down what is wrong where no step expects it: nothing after it was looked at."""
+        stage = Stage.CHECKPOINT if self._walk is None else Stage.RECORDS
+        self._notebook.wrong(stage, "what the source shows", str(error))
 
     def close(self) -> None:
         """Let go of what lies outside of memory."""
@@ -162,10 +174,20 @@ class _Run:
             for stage in Stage:
                 if stage not in self._notebook.details:
                     self._notebook.skip(stage, interrupted)
+        interrupted = interrupted or self._unmet()
         size = None if self._head is None else self._head.size
         findings = tuple(sorted(self._notebook.findings, key=lambda finding: finding.step))
         report = Report(target, self._notebook.steps(), findings, self._note, size, interrupted)
         return replace(report, memory=self._memory()) if report.ok else report
+
+    def _unmet(self) -> str | None:
+        """Return which step that was asked for was not run, and why; None when all of them were."""
+        for step in self._notebook.steps():
+            stage = Stage(step.number)
+            if stage in self._means.asked and step.outcome is Outcome.NOT_CHECKED:
+                were = "they were" if BRIEF[stage].endswith("s") else "it was"
+                return f"you asked for {BRIEF[stage]}, and {were} not checked: {step.detail}"
+        return None
 
     def _follow(self) -> LogKeys:
         """Return the chain of the log's keys that holds the pinned one."""
@@ -233,7 +255,7 @@ class _Run:
         except NotFound as reason:
             self._notebook.skip(Stage.STATE, str(reason))
             return
-        compare_state(session, history, head, self._notebook, complete=self._records.gap is None)
+        compare_state(session, history, head, self._notebook, gaps=self._records.lacking)
 
     def _memory(self) -> bytes | None:
         """Return what the next audit goes on from, once this one was right."""

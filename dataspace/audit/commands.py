@@ -82,6 +82,7 @@ def audit_once(order: Order, progress: Progress | None = None) -> Report:
         authorities=read_authorities(order.authorities),
         jobs=order.workers(),
         progress=progress,
+        asked=order.asked,
     )
     return audit(
         open_source(order.target, order.token),

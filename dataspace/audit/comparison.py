@@ -1,13 +1,14 @@
 """How tables are compared with what entries imply: row by row, and each difference named.
 
 A difference tells its table, the row's key, the column, what was found and
-what the entries imply. Where records are missing, what they may explain is not judged.
+what the entries imply. Where records are missing, a difference that they may
+explain is told and not judged; more of them than they can explain are wrong.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from sqlmodel import Session, SQLModel, col, select
@@ -19,6 +20,7 @@ from dataspace.ledger.models import LedgerEntry, LedgerRecord
 PAGE: Final = 500
 MISSING: Final = "the entries imply it, and there is no such row"
 UNEXPLAINED: Final = "no entry explains this row"
+EXCUSED: Final = 4  # differences one record may explain: rows of a dataset, its version, its key, its offer
 # What a later entry, whose record is missing, may have set.
 _CHANGING: Final = ("roles", "zones", "status", "state", "agreement")
 
@@ -27,14 +29,15 @@ Model = TypeVar("Model", bound=SQLModel)
 
 @dataclass
 class Comparison:
-    """One comparison on its way; `complete` says that no record was missing, `size` is the signed one."""
+    """One comparison on its way; `gaps` records do not say what they set, `size` is the signed one."""
 
     session: Session
     history: History
     notebook: Notebook
-    complete: bool
+    gaps: int
     size: int
     rows: int = 0
+    doubtful: list[tuple[str, str, str]] = field(default_factory=list)
 
     def told(self, *kinds: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the entries of some kinds, in order, with their fields.
@@ -80,8 +83,13 @@ class Comparison:
 
     def value(self, table: str, key: str, column: str, found: Any, implied: Any) -> None:
         """Compare one column; what a missing entry may have changed only if none is missing."""
-        if found != implied and (self.complete or column not in _CHANGING):
-            self.wrong(table, key, f"{column} is {_shown(found)}, the entries imply {_shown(implied)}")
+        if found == implied:
+            return
+        problem = f"{column} is {_shown(found)}, the entries imply {_shown(implied)}"
+        if column in _CHANGING:
+            self.wrong_if_complete(table, key, problem)
+        else:
+            self.wrong(table, key, problem)
 
     def digest(self, table: str, key: str, content: bytes, digest: str) -> None:
         """Compare the SHA-256 of a content with the one under which it is kept."""
@@ -89,9 +97,15 @@ class Comparison:
             self.wrong(table, key, "its content has another SHA-256 than its digest")
 
     def wrong_if_complete(self, table: str, key: str, problem: str) -> None:
-        """Report what a missing record might explain, if none is missing."""
-        if self.complete:
+        """Report what a missing record might explain, if none is missing; else keep it for `settle`."""
+        if len(self.doubtful) < EXCUSED * self.gaps:
+            self.doubtful.append((table, key, problem))
+        else:
             self.wrong(table, key, problem)
+
+    def settle(self) -> str:
+        """Return the differences that missing records may explain, "" without any."""
+        return "; ".join(f"{table} {key}: {problem}" for table, key, problem in self.doubtful)
 
     def wrong(self, table: str, key: str, problem: str) -> None:
         """Report a difference."""

@@ -81,7 +81,9 @@ class Dealings:
             found = Negotiated(fields["offer"], fields["consumer"], state, fields["provider"])
             self.negotiations[name] = found
             if self._offers.get(fields["offer"]) is None:
-                self._verdicts.unknown(index, f"{fields['offer']} was not on offer before")
+                self._verdicts.unknown_offer(
+                    index, f"{fields['offer']} was not on offer before", fields["offer"]
+                )
         elif parties != (found.offer, found.provider, found.consumer):
             self._verdicts.wrong(index, f"{name} is about another offer, or between others than before")
         found.state = state
@@ -93,7 +95,7 @@ class Dealings:
         name, state, by = fields["negotiation"], fields["state"], fields["by"]
         sides = _MOVES.get((before, state))
         if sides is None:
-            self._verdicts.unknown(index, f"{name} goes from {before or 'nothing'} to {state}")
+            self._verdicts.unknown(index, f"{name} goes from {before or 'nothing'} to {state}", name)
         elif by not in {fields[side.value] for side in sides}:
             self._verdicts.wrong(index, f"{by} cannot take {name} from {before or 'nothing'} to {state}")
         elif state in _CONSUMERS:
@@ -117,7 +119,7 @@ class Dealings:
         found = Agreed(facts_of(fields, "agreement", "agreement_sha256"), index)
         try:
             found.until = later(fields["expires"])
-        except (ValueError, OverflowError):
+        except ValueError:
             verdicts.wrong(index, "when it expires is no time")
         self.agreements[name] = found
         self._spending.grant(found)
@@ -126,24 +128,24 @@ class Dealings:
         name, verdicts = fields["dataset"], self._verdicts
         dataset = self._datasets.get(name)
         if dataset is None:
-            verdicts.unknown(index, f"{name} was not registered before")
+            verdicts.unknown(index, f"{name} was not registered before", name)
             return
         if dataset.withdrawn is not None:
             verdicts.wrong(index, f"{name} was withdrawn by entry {dataset.withdrawn}")
         if dataset.provider != fields["provider"]:
             verdicts.wrong(index, f"{fields['provider']} is not the provider of {name}")
         if self._offers.get(fields["offer"]) != name:
-            verdicts.unknown(index, f"{fields['offer']} is no offer of {name}")
+            verdicts.unknown_offer(index, f"{fields['offer']} is no offer of {name}", fields["offer"])
         if not fields["versions"] or not set(fields["versions"]) <= dataset.versions.keys():
-            verdicts.unknown(index, f"its versions of {name} were not registered before")
+            verdicts.unknown(index, f"its versions of {name} were not registered before", name)
 
     def _check_negotiation(self, index: int, fields: dict[str, Any]) -> None:
-        name, verdicts = fields["negotiation"], self._verdicts
-        if fields["consumer"] not in self._members.known:
-            verdicts.unknown(index, f"its consumer {fields['consumer']} was not admitted before")
+        name, consumer, verdicts = fields["negotiation"], fields["consumer"], self._verdicts
+        if consumer not in self._members.known:
+            verdicts.unknown(index, f"its consumer {consumer} was not admitted before", consumer)
         found = self.negotiations.get(name)
         if found is None:
-            verdicts.unknown(index, f"{name} was not begun before")
+            verdicts.unknown(index, f"{name} was not begun before", name)
             return
         if found.agreement is not None:
             verdicts.wrong(index, f"{name} led to {found.agreement} before")
@@ -151,13 +153,15 @@ class Dealings:
         if parties != (found.offer, found.provider, found.consumer):
             verdicts.wrong(index, f"{name} is about another offer, or between others")
         if found.state not in {State.REQUESTED, State.ACCEPTED}:
-            verdicts.unknown(index, f"{name} is {found.state}, which leads to no agreement")
+            verdicts.unknown(index, f"{name} is {found.state}, which leads to no agreement", name)
         found.agreement = fields["agreement"]
 
     def _terminated(self, index: int, fields: dict[str, Any]) -> None:
         found = self.agreements.get(fields["agreement"])
         if found is None:
-            self._verdicts.unknown(index, f"{fields['agreement']} was not concluded before")
+            self._verdicts.unknown(
+                index, f"{fields['agreement']} was not concluded before", fields["agreement"]
+            )
             return
         if fields["by"] not in (found.terms["provider"], found.terms["consumer"]):
             self._verdicts.wrong(index, f"{fields['by']} is no party of {fields['agreement']}")
@@ -187,14 +191,18 @@ class Dealings:
         form = fields["form"]
         self._answers.add(index, fields["agreement"], fields["answer_sha256"])
         if form == Form.ENCRYPTED and fields["agreement"] not in self._granted_to:
-            self._verdicts.unknown(index, f"no cube was granted to {fields['agreement']} before")
+            agreement = fields["agreement"]
+            problem = f"no cube was granted to {agreement} before"
+            self._verdicts.unknown(index, problem, f"cube of {agreement}")
         self._used(index, fields, form)
         self._spending.spend(index, fields, form, self.agreements.get(fields["agreement"]))
 
     def _refused(self, index: int, fields: dict[str, Any]) -> None:
         found = self.agreements.get(fields["agreement"])
         if found is None:
-            self._verdicts.unknown(index, f"{fields['agreement']} was not concluded before")
+            self._verdicts.unknown(
+                index, f"{fields['agreement']} was not concluded before", fields["agreement"]
+            )
         elif found.terms["dataset"] != fields["dataset"]:
             self._verdicts.wrong(index, f"{fields['agreement']} is not about {fields['dataset']}")
         self._spending.refuse(index, fields)
@@ -204,7 +212,7 @@ class Dealings:
         answered, agreement = fields["answered"], fields["agreement"]
         found = self.agreements.get(agreement)
         if found is None:
-            self._verdicts.unknown(index, f"{agreement} was not concluded before")
+            self._verdicts.unknown(index, f"{agreement} was not concluded before", agreement)
         elif fields["by"] != found.terms["consumer"]:
             self._verdicts.wrong(index, f"{fields['by']} is not the consumer of {agreement}")
         self._members.act(index, fields["by"], fields["time"])
@@ -212,11 +220,14 @@ class Dealings:
         if answered >= index:
             self._verdicts.wrong(index, f"it acknowledges entry {answered}, which is later")
         elif instead == GONE:
-            self._verdicts.unjudged += 1
+            self._verdicts.unjudge(index)
         elif instead:
             # No answer is known there: a record that is missing may be one.
-            judge = self._verdicts.unknown if instead == NONE else self._verdicts.wrong
-            judge(index, f"it acknowledges entry {answered}, which is {instead}")
+            problem = f"it acknowledges entry {answered}, which is {instead}"
+            if instead == NONE:
+                self._verdicts.unknown(index, problem, f"entry {answered}")
+            else:
+                self._verdicts.wrong(index, problem)
         if answered in self._answers.acknowledged:
             self._verdicts.wrong(index, f"entry {answered} was acknowledged before")
         self._answers.acknowledged.add(min(answered, index))
@@ -228,13 +239,13 @@ class Dealings:
         if dataset is not None and dataset.withdrawn is not None:
             verdicts.wrong(index, f"{name} was withdrawn by entry {dataset.withdrawn}")
         if found is None:
-            verdicts.unknown(index, f"{agreement} was not concluded before")
+            verdicts.unknown(index, f"{agreement} was not concluded before", agreement)
             return
         terms = found.terms
         if found.ended is not None:
             verdicts.wrong(index, f"{agreement} was ended by entry {found.ended}")
         elif not self.in_force(agreement):
-            verdicts.unknown(index, f"{agreement} was not finalized before")
+            verdicts.unknown(index, f"{agreement} was not finalized before", terms["negotiation"])
         if name != terms["dataset"] or fields["version"] not in terms["versions"]:
             verdicts.wrong(index, f"{agreement} does not cover version {fields['version']} of {name}")
         if form not in terms["forms"]:
@@ -247,5 +258,6 @@ class Dealings:
     def _check_consumer(self, index: int, name: str, time: str) -> None:
         member = self._members.act(index, name, time, Side.CONSUMER.value, "its consumer")
         # The service reads the status again in the transaction that writes the entry: no answer is under way.
-        if member is not None and member.status != "active" and time <= member.lately:
-            self._verdicts.wrong(index, f"its consumer {name} was {member.status} by entry {member.entry}")
+        if member is not None and member.status != "active" and member.lately(Side.CONSUMER.value, time):
+            problem = f"its consumer {name} was {member.status} by entry {member.entry}"
+            self._verdicts.stale(index, problem, name, member.missing)

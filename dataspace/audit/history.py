@@ -3,7 +3,8 @@
 The entries are taken in order, and what one says is held against what those
 before it said; `dealings` does so for what is negotiated, agreed to and spent.
 An entry about something unknown is wrong, unless a record before it is
-missing: then it cannot be judged, and is counted instead.
+missing that may have told of it: then it cannot be judged, and is counted
+instead. Every missing record accounts for one such thing, and no more.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from dataspace.audit.dealings import Dealings
 from dataspace.audit.members import Members
 from dataspace.audit.published import AdoptedKeys
 from dataspace.audit.report import Notebook, Stage
-from dataspace.audit.told import Gaps, KeyFact, Registered, Saved, Verdicts, facts_of
+from dataspace.audit.told import Gaps, KeyFact, Registered, Saved, Verdicts, facts_of, later
 from dataspace.errors import VerificationError
 from dataspace.proof.rotation import LogKeys, Rotation
 
@@ -27,7 +28,7 @@ class History:
 
     def __init__(self, notebook: Notebook, keys: LogKeys, gaps: Gaps) -> None:
         self.datasets: dict[str, Registered] = {}
-        self.policies: set[str] = set()
+        self.policies: dict[str, str] = {}  # until when each may be decided by; "" for the one in force
         self.adopted = AdoptedKeys()
         self.keys: list[KeyFact] = []
         self._notebook, self._log = notebook, keys
@@ -35,12 +36,14 @@ class History:
         self._members = Members(self._verdicts)
         self._answers = Answers()
         self._dealings = Dealings(self._verdicts, self._members, self.datasets, self._answers)
+        self._begun = False
         self._rotations = {one.size: one for one in keys.rotations}
         self._takers: dict[str, Callable[[int, dict[str, Any]], None]] = {
             "log.created": self._created,
             "key.adopted": self._key_adopted,
             "key.rotated": self._key_rotated,
             "policy.adopted": self._adopted,
+            "entry.erased": self._erased,
             "dataset.registered": self._registered,
             "dataset.withdrawn": self._withdrawn,
             **self._members.takers,
@@ -64,24 +67,29 @@ class History:
     def take(self, index: int, fields: dict[str, Any]) -> None:
         """Add what one entry tells; `fields` have the names and types of its kind."""
         kind = fields["kind"]
+        self._verdicts.reach(index)
         if (index == 0) != (kind == "log.created"):
             problem = f"{kind} at index {index}: log.created, and only that, is the first entry"
             self._verdicts.wrong(index, problem)
-        digest = fields.get("policy")
-        if digest is not None and digest not in self.policies:
-            problem = f"it was decided by a policy that no entry before it adopts, {digest}"
-            self._verdicts.unknown(index, problem)
+        if "policy" in fields:
+            self._check_policy(index, fields["policy"], fields["time"])
         taker = self._takers.get(kind)
         if taker is not None:
             taker(index, fields)
 
     def finish(self, size: int) -> None:
         """Close the step, for a log of `size` entries."""
+        self._verdicts.reach(size)
+        if size and not self._begun:
+            self._verdicts.wrong(0, "what it says is not shown: log.created, which nobody may erase")
         for rotation in self._rotations.values():
             if rotation.size < size:
                 problem = f"the log's key was rotated at size {rotation.size}, and this entry does not say so"
-                self._verdicts.unknown(rotation.size, problem)
-        rest = f"; {self.unjudged} not judged: records before them are missing" if self.unjudged else ""
+                self._verdicts.unknown(rotation.size, problem, f"entry {rotation.size}")
+        told = "entry" if self.unjudged == 1 else "entries"
+        rest = (
+            f"; {self.unjudged} {told} not judged: records before them are missing" if self.unjudged else ""
+        )
         counts = f"{len(self.datasets)} datasets, {len(self.agreements)} agreements"
         self._notebook.right(Stage.MEANING, counts + rest)
 
@@ -98,9 +106,10 @@ class History:
             self.agreements,
             self.cubes,
             [(*names, index) for names, index in self.grants.items()],
-            sorted(self.policies),
+            self.policies,
             self.keys,
             bytes(self._answers.acknowledged),
+            self._verdicts.save(),
         )
 
     def resume(self, begin: int, saved: Saved, look: Callable[[int], Mapping[str, Any] | None]) -> None:
@@ -108,6 +117,8 @@ class History:
         self.participants.update(saved.participants)
         self.datasets.update(saved.datasets)
         self.policies.update(saved.policies)
+        self._begun = begin > 0
+        self._verdicts.resume(begin, saved.excuses)
         self._answers.resume(begin, saved.acknowledged, look)
         self._dealings.resume(saved)
         for key in saved.keys:
@@ -116,7 +127,22 @@ class History:
             if key.role == _LOG:
                 self._rotations.pop(key.entry, None)
 
+    def _check_policy(self, index: int, digest: str, time: str) -> None:
+        """Hold a decision's policy against the one in force, or that of a moment before."""
+        until = self.policies.get(digest)
+        if until is None:
+            problem = f"it was decided by a policy that no entry before it adopts, {digest}"
+            self._verdicts.unknown_policy(index, problem, digest)
+        elif until and time > until:
+            problem = f"it was decided by a policy that was replaced by another before, {digest}"
+            self._verdicts.unknown_policy(index, problem, digest)
+
+    def _erased(self, index: int, fields: dict[str, Any]) -> None:
+        if fields["entry"] == 0 and self._begun:
+            self._verdicts.wrong(index, "it erases log.created, which nobody may erase")
+
     def _created(self, index: int, fields: dict[str, Any]) -> None:
+        self._begun = True
         if (fields["origin"], fields["vkey"]) != (self._log.origin, str(self._log.keys[0])):
             self._verdicts.wrong(index, "it was created under another origin or key than the one given")
 
@@ -140,12 +166,8 @@ class History:
 
     def _rotation_problem(self, index: int, fields: dict[str, Any]) -> str | None:
         """Return what is wrong with an entry that rotates a key, or None."""
-        role = fields["role"]
-        if role != _LOG:
-            last = next((key.vkey for key in reversed(self.keys) if key.role == role), None)
-            return (
-                None if last == fields["old"] else f"it rotates a key of {role} that is not the last adopted"
-            )
+        if fields["role"] != _LOG:
+            return f"it rotates a key of {fields['role']}: only the log's own is, others are adopted"
         known = self._rotations.pop(index, None)
         if known is None:
             return "it rotates the log's key, and no statement of both keys for this entry was shown"
@@ -160,7 +182,10 @@ class History:
 
     def _adopted(self, index: int, fields: dict[str, Any]) -> None:
         del index
-        self.policies.add(fields["digest"])
+        until = later(fields["time"])
+        for digest in [one for one, lapsed in self.policies.items() if not lapsed]:
+            self.policies[digest] = until
+        self.policies[fields["digest"]] = ""
 
     def _registered(self, index: int, fields: dict[str, Any]) -> None:
         name, version, verdicts = fields["dataset"], fields["version"], self._verdicts
@@ -171,7 +196,7 @@ class History:
         if (fields["provider"], fields["zone"]) != (found.provider, found.zone):
             verdicts.wrong(index, f"{name} was registered by another provider, or in another zone")
         if version != max(found.versions, default=0) + 1:
-            verdicts.unknown(index, f"version {version} of {name} does not follow the one before it")
+            verdicts.unknown(index, f"version {version} of {name} does not follow the one before it", name)
         if not self._dealings.offer(fields["offer"], name):
             verdicts.wrong(index, f"{fields['offer']} was an offer before")
         found.versions[version] = {
@@ -181,19 +206,17 @@ class History:
         }
 
     def _withdrawn(self, index: int, fields: dict[str, Any]) -> None:
-        found = self.datasets.get(fields["dataset"])
+        name = fields["dataset"]
+        found = self.datasets.get(name)
         self._members.act(index, fields["by"], fields["time"], "provider", "who withdraws it")
         if found is None:
-            self._verdicts.unknown(index, f"{fields['dataset']} was not registered before")
+            self._verdicts.unknown(index, f"{name} was not registered before", name)
             return
         if fields["by"] != found.provider:
-            self._verdicts.wrong(index, f"{fields['by']} is not the provider of {fields['dataset']}")
+            self._verdicts.wrong(index, f"{fields['by']} is not the provider of {name}")
         if sorted(fields["versions"]) != sorted(found.versions):
-            self._verdicts.unknown(
-                index, f"it withdraws other versions of {fields['dataset']} than there are"
-            )
+            self._verdicts.unknown(index, f"it withdraws other versions of {name} than there are", name)
         if found.withdrawn is not None:
-            problem = f"{fields['dataset']} was withdrawn before, by entry {found.withdrawn}"
-            self._verdicts.wrong(index, problem)
+            self._verdicts.wrong(index, f"{name} was withdrawn before, by entry {found.withdrawn}")
         else:
             found.withdrawn = index

@@ -229,6 +229,8 @@ class Home:
 def _bundle(rows: list[Any]) -> bytes:
     """Return entries as a bundle: at once when all have the length of leaf v1."""
     entries = [entry for entry, _ in rows]
+    if not all(isinstance(entry, bytes) for entry in entries):
+        raise VerificationError("a value that is not bytes")
     if {len(entry) for entry in entries} == {ENTRY_SIZE}:
         return _PREFIX + _joined(entries, _PREFIX)
     return join_entries(entries)

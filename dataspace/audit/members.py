@@ -31,17 +31,17 @@ class Members:
         """
         member = self.known.get(name)
         if member is None:
-            self._verdicts.unknown(index, f"{who} {name} was not admitted before")
+            self._verdicts.unknown(index, f"{who} {name} was not admitted before", name)
             return None
         if member.status == Status.ACTIVE and (role is None or role in member.roles):
             return member
-        if time <= member.lately and (role in member.former or (role is None and member.former)):
+        if member.lately(role, time):
             return member
         if member.status != Status.ACTIVE:
-            self._verdicts.wrong(index, f"{who} {name} was {member.status} by entry {member.entry}")
+            problem = f"{who} {name} was {member.status} by entry {member.entry}"
         else:
             problem = f"{who} {name} is no {role}: its roles are {', '.join(member.roles) or 'none'}"
-            self._verdicts.wrong(index, problem)
+        self._verdicts.stale(index, problem, name, member.missing)
         return member
 
     def _admitted(self, index: int, fields: dict[str, Any]) -> None:
@@ -51,33 +51,35 @@ class Members:
         if name in self.known:
             self._verdicts.wrong(index, f"{name} was admitted before")
         self._check_roles(index, fields["roles"])
-        self.known[name] = Member(sorted(fields["roles"]), Status.ACTIVE.value, index)
+        missing = self._verdicts.missing
+        self.known[name] = Member(sorted(fields["roles"]), Status.ACTIVE.value, index, missing=missing)
 
     def _changed(self, index: int, fields: dict[str, Any]) -> None:
         name, before = fields["participant"], self.known.get(fields["participant"])
         self.act(index, fields["by"], fields["time"], _OPERATOR, "who changed it")
         if before is None:
-            self._verdicts.unknown(index, f"{name} was not admitted before")
+            self._verdicts.unknown(index, f"{name} was not admitted before", name)
             before = Member([], Status.ACTIVE.value, index)
         self._check_roles(index, fields["roles"])
         if fields["status"] not in set(Status):
             self._verdicts.wrong(index, f"its status {fields['status']} is none")
-        former = before.roles if before.status == Status.ACTIVE else []
-        recent = before.former if fields["time"] <= before.lately else []
+        # What was lost before keeps its time: to change a suspended participant again gives it none.
+        lost = before.roles if before.status == Status.ACTIVE else []
         self.known[name] = Member(
             sorted(fields["roles"]),
             fields["status"],
             index,
             before.zones,
-            sorted({*former, *recent}),
-            later(fields["time"]),
+            {**before.former, **dict.fromkeys(lost, later(fields["time"]))},
+            self._verdicts.missing,
         )
 
     def _assigned(self, index: int, fields: dict[str, Any]) -> None:
         self.act(index, fields["by"], fields["time"], _OPERATOR, "who assigned it")
         member = self.known.get(fields["participant"])
         if member is None:
-            self._verdicts.unknown(index, f"{fields['participant']} was not admitted before")
+            name = fields["participant"]
+            self._verdicts.unknown(index, f"{name} was not admitted before", name)
         else:
             member.zones = sorted(fields["zones"])
 

@@ -98,6 +98,9 @@ class Monitor:
             report = self.audit()
         except DataSpaceError as error:
             return Round("not-checked", f"NOT CHECKED: {error}")
+        except Exception as error:  # noqa: BLE001 - what is watched must not end who watches it
+            # The name alone: a foreign message may hold anything.
+            return Round("not-checked", f"NOT CHECKED: the audit ended with {type(error).__name__}")
         verdict = ("right", "wrong", "not-checked")[report.exit_code]
         return Round(verdict, report.verdict, report.findings, report)
 
@@ -107,7 +110,10 @@ class Monitor:
         kept = self._kept()
         if lasting and kept is None:
             data = {"since": _now(), "findings": [_told(finding) for finding in lasting]}
-            replace_file(self.alarm, (json.dumps(data, indent=2) + "\n").encode())
+            try:
+                replace_file(self.alarm, (json.dumps(data, indent=2) + "\n").encode())
+            except DataSpaceError as error:  # It is told all the same.
+                return replace(found, line=f"{found.line}; the alarm was not written: {error}")
             return found
         if kept is None or found.verdict == "wrong":
             return found

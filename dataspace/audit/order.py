@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from dataspace.audit.files import read_file, replace_file
+from dataspace.audit.report import Stage
 from dataspace.errors import Malformed, VerificationError
 from dataspace.proof import note
 from dataspace.proof.canonical import parse
@@ -20,6 +21,7 @@ from dataspace.proof.witnesses import WitnessPolicy
 SKEW: Final = timedelta(minutes=5)  # how far the clock of the log may be ahead of the auditor's
 MEMORY: Final = ".memory"  # after the name of the checkpoint's file: what the next audit goes on from
 _AUTHORITIES_LIMIT: Final = 1 << 20
+_OF_RECORDS: Final = (Stage.RECORDS, Stage.MEANING, Stage.DECISIONS)
 _CONNECTIONS: Final = 4  # to one service, however many cores there are
 
 
@@ -44,10 +46,26 @@ class Order:
     authorities: Path | None = None
     jobs: int | None = None
 
+    @property
+    def asked(self) -> frozenset[Stage]:
+        """The steps that what the auditor brings is for: one that cannot be run is no success."""
+        brought = {
+            Stage.REMEMBERED: self.since,
+            Stage.COSIGNATURES: self.policy,
+            Stage.ANCHORS: self.anchor,
+            Stage.TIMES: self.authorities,
+        }
+        # A token is for a service; a copy shows its records without one.
+        of_records = _OF_RECORDS if self.token is not None and self._is_service() else ()
+        return frozenset([stage for stage, means in brought.items() if means is not None]).union(of_records)
+
+    def _is_service(self) -> bool:
+        return self.target.startswith(("http://", "https://"))
+
     def workers(self) -> int:
         """Return how many processes are to read: by default one for each core."""
         wanted = self.jobs or len(os.sched_getaffinity(0))
-        return min(wanted, _CONNECTIONS) if self.target.startswith(("http://", "https://")) else wanted
+        return min(wanted, _CONNECTIONS) if self._is_service() else wanted
 
     def memory(self) -> bytes | None:
         """Return what was saved beside the remembered checkpoint, if anything was."""

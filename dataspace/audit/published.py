@@ -8,13 +8,15 @@ after the walk, when the entries have told which keys the log had.
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from dataspace.audit.anchors import disagreement
+from dataspace.audit.past import Past
 from dataspace.audit.quorum import Quorum
 from dataspace.audit.report import Notebook, Stage
 from dataspace.audit.source import AtRest, Published, Source
@@ -22,14 +24,25 @@ from dataspace.audit.times import TimeCheck
 from dataspace.audit.tree import Tree
 from dataspace.errors import NotFound, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
 from dataspace.proof.merkle import HASH_SIZE
 from dataspace.proof.note import NoteKey, read_note, split
 from dataspace.proof.rotation import LogKeys
+from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.proof.vkey import parse_vkey
 from dataspace.proof.witnesses import WitnessPolicy
 
 LIMIT: Final = 1 << 20  # published checkpoints whose roots are kept; of more, the newest
 SIGNING: Final = ("post-quantum", "anchor")  # the roles whose keys sign what is published
+# Of each role the type of its key, and what follows the origin in its name.
+KEYS: Final[Mapping[str, tuple[type[NoteKey], str]]] = MappingProxyType(
+    {
+        "post-quantum": (PostQuantumCosigner, ""),
+        "anchor": (AnchorKey, ""),
+        "witness": (Cosigner, "/witness"),
+        "witness-post-quantum": (PostQuantumCosigner, "/witness"),
+    }
+)
 
 NO_POLICY: Final = "no policy of witnesses was given: that others saw the same log was not asked"
 NO_RECORDS: Final = "; the signatures of its other keys not checked: entries name them, and none is shown"
@@ -39,18 +52,25 @@ NO_RECORDS: Final = "; the signatures of its other keys not checked: entries nam
 class AdoptedKeys:
     """The keys that entries adopt for what is published; `take` is called with every record, in order."""
 
+    origin: str | None = None  # of the log; None: whose names the keys have is not looked at
     _keys: dict[str, list[tuple[int, NoteKey]]] = field(default_factory=dict)
 
     def take(self, index: int, fields: dict[str, Any]) -> None:
         """Add what an entry tells of a key.
 
         Raises:
-            VerificationError: it names no key.
+            VerificationError: it names no key, or one of another type or name than its role's.
 
         """
-        name = {"key.adopted": "vkey", "key.rotated": "new"}.get(fields["kind"])
-        if name is not None and fields["role"] in SIGNING:
-            self._keys.setdefault(fields["role"], []).append((index, parse_vkey(fields[name])))
+        name, role = {"key.adopted": "vkey", "key.rotated": "new"}.get(fields["kind"]), fields.get("role", "")
+        if name is None or role not in KEYS:
+            return
+        key, (kind, suffix) = parse_vkey(fields[name]), KEYS[role]
+        if not isinstance(key, kind) or (self.origin is not None and key.name != self.origin + suffix):
+            want = f"want a {kind.__name__} under {self.origin or 'the origin'}{suffix}"
+            raise VerificationError(f"{_brief(key)} is no key for {role}: {want}")
+        if role in SIGNING:
+            self._keys.setdefault(role, []).append((index, key))
 
     def at(self, size: int) -> list[NoteKey]:
         """Return the keys that sign a checkpoint of `size`: of each role the last one adopted below it."""
@@ -65,7 +85,8 @@ class PublishedCheck:
     """Reads the published checkpoints before the log is walked, and compares them after.
 
     `policy` is the auditor's own, of witnesses; `times` is handed the time
-    tokens; what is not larger than `after` was looked at before.
+    tokens; of what is not larger than `after` and was looked at before, the
+    roots are held against the log's again, and the newest is looked at whole.
     """
 
     def __init__(
@@ -82,6 +103,7 @@ class PublishedCheck:
         self._now, self._times, self._after = now, times, after
         self._keys: LogKeys | None = None
         self._heads = _Heads()
+        self._stamped: tuple[Checkpoint, Published] | None = None  # the newest that was looked at before
 
     @property
     def sizes(self) -> list[int]:
@@ -99,6 +121,9 @@ class PublishedCheck:
         except VerificationError as error:
             self._notebook.wrong(Stage.PUBLISHED, "published checkpoints", str(error))
         if self._times is not None:
+            if self._stamped is not None:
+                head, published = self._stamped
+                self._times.take(head.size, head.text(), published.timestamps)
             self._times.finish()
 
     def compare(self, head: Checkpoint, tree: Tree, adopted: AdoptedKeys | None = None) -> None:
@@ -109,14 +134,17 @@ class PublishedCheck:
         if Stage.PUBLISHED in self._notebook.reasons:
             return
         if not self._heads.sizes:
-            self._skip("no checkpoint was published beyond those that were looked at before")
+            self._skip("no checkpoint was published")
             return
         waiting = self._compare_roots(head, tree)
         if self._policy is None:
             self._notebook.skip(Stage.COSIGNATURES, NO_POLICY)
         if self._policy is not None or adopted:
-            self._read_again(adopted or AdoptedKeys())
-        self._notebook.right(Stage.PUBLISHED, self._told(waiting, adopted))
+            past = None if adopted is None else Past(self._source, head, head.size)
+            quorum = self._read_again(adopted or AdoptedKeys())
+            quorum.finish(head.size, past, live=not isinstance(self._source, AtRest))
+        rest = [self._told_again(tree), NO_RECORDS if adopted is None else ""]
+        self._notebook.right(Stage.PUBLISHED, "".join([self._told(waiting), *rest]))
 
     def _open(self, keys: LogKeys, published: Published) -> None:
         try:
@@ -124,12 +152,14 @@ class PublishedCheck:
         except VerificationError as error:
             self._notebook.wrong(Stage.PUBLISHED, _place(published), str(error))
             return
-        if checkpoint.size <= self._after:
+        if not checkpoint.size:
             return
         other = self._heads.add(checkpoint.size, checkpoint.root)
         if other is not None:
             self._fork(checkpoint, other)
-        if self._times is not None:
+        if checkpoint.size <= self._after:
+            self._stamped = (checkpoint, published) if published.timestamps else self._stamped
+        elif self._times is not None:
             self._times.take(checkpoint.size, checkpoint.text(), published.timestamps)
 
     def _compare_roots(self, head: Checkpoint, tree: Tree) -> int:
@@ -142,25 +172,35 @@ class PublishedCheck:
             if size > head.size and not isinstance(self._source, AtRest):
                 waiting += 1
                 continue
+            if self._is_unproved(size, tree):
+                continue
             problem = disagreement(size, root, head, tree, "was published")
             if problem:
                 self._notebook.wrong(Stage.PUBLISHED, f"size {size}", problem)
         return waiting
 
+    def _is_unproved(self, size: int, tree: Tree) -> bool:
+        """Tell whether this is one of very many that were looked at before, or its tiles are wrong."""
+        return size < self._after and size not in tree.roots
+
     def _newest_head(self) -> int:
         """Return the size of the head that a service shows by now."""
         if self._keys is None:
             return 0
-        return self._keys.open(self._source.checkpoint()).size
+        try:
+            return self._keys.open(self._source.checkpoint()).size
+        except VerificationError as error:
+            self._notebook.wrong(Stage.PUBLISHED, "the checkpoint, asked for again", str(error))
+            return 0
 
-    def _read_again(self, adopted: AdoptedKeys) -> None:
+    def _read_again(self, adopted: AdoptedKeys) -> Quorum:
         quorum = Quorum(self._policy, self._notebook, self._now)
         try:
             for published in self._source.published():
                 self._look(published, adopted, quorum)
         except VerificationError as error:
             self._notebook.wrong(Stage.PUBLISHED, "published checkpoints", str(error))
-        quorum.finish()
+        return quorum
 
     def _look(self, published: Published, adopted: AdoptedKeys, quorum: Quorum) -> None:
         """Look at one for the second time: a service could show others now."""
@@ -170,6 +210,8 @@ class PublishedCheck:
             return
         if known != checkpoint.root and self._keys is not None and self._is_signed(self._keys, published):
             self._fork(checkpoint, known)
+        if checkpoint.size <= self._after and checkpoint.size != self._heads.sizes[-1]:
+            return
         for key in adopted.at(checkpoint.size):
             self._check_signed(published.note, key, checkpoint.size)
         quorum.take(checkpoint.size, published.note)
@@ -192,7 +234,7 @@ class PublishedCheck:
         problem = f"fork: the log signed {checkpoint.root.hex()} and {other.hex()} for one size"
         self._notebook.wrong(Stage.PUBLISHED, f"size {checkpoint.size}", problem)
 
-    def _told(self, waiting: int, adopted: AdoptedKeys | None) -> str:
+    def _told(self, waiting: int) -> str:
         parts = [f"{self._heads.count} published checkpoints, the largest of size {self._heads.sizes[-1]}"]
         if self._heads.count > len(self._heads.sizes):
             parts.append(f"; of the oldest {self._heads.count - len(self._heads.sizes)} only the signatures")
@@ -200,7 +242,14 @@ class PublishedCheck:
             parts.append(
                 f"; {waiting} larger than the head, which the service does not show yet, not compared"
             )
-        return "".join([*parts, NO_RECORDS if adopted is None else ""])
+        return "".join(parts)
+
+    def _told_again(self, tree: Tree) -> str:
+        """Tell how many were looked at before, and what of them was looked at now."""
+        before = bisect_right(self._heads.sizes, self._after)
+        unproved = sum(self._is_unproved(size, tree) for size in self._heads.sizes[:before])
+        told = f"; of the {before} not larger than {self._after} the roots alone" if before else ""
+        return told + (f", and of the oldest {unproved} the signatures alone" if unproved else "")
 
     def _skip(self, reason: str) -> None:
         for stage in (Stage.PUBLISHED, Stage.COSIGNATURES, Stage.TIMES):

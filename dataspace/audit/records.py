@@ -119,6 +119,12 @@ class RecordCheck:
         """The first entry whose record does not speak."""
         return self._gap
 
+    @property
+    def lacking(self) -> int:
+        """How many records do not say what they set: erased, missing, in part; one at least if any is so."""
+        known = len(self.erased.entries) + len(self._missing) + self.part
+        return known or int(self._gap is not None)
+
     def resume(self, begin: int, last: str, erased: Erased, gap: int | None) -> None:
         """Go on with entry `begin`: what an audit before found of those before it."""
         self._begin, self.last, self.erased, self._gap = begin, last, erased, gap

@@ -1,7 +1,6 @@
 """The checkpoint an auditor remembers, against the log; and how an audit goes on from where it ended."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
 from sqlmodel import Session
@@ -18,6 +17,7 @@ from dataspace.errors import Malformed, NotFound, Unauthenticated, VerificationE
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.rotation import LogKeys
 
+PROVED: Final = 4096  # sizes before the first entry that are proved: each takes a millisecond, or requests
 NOT_GIVEN: Final = "no remembered checkpoint was given: a rollback or a second log would not show"
 
 
@@ -68,11 +68,15 @@ class Remembered:
         return tree
 
     def prove(self, tree: Tree, sizes: Iterable[int]) -> None:
-        """Add to the tree its roots at sizes before the first entry that is read, if they can be proved."""
-        for size in sizes:
-            if self._past is not None and 0 < size < self.begin:
-                with suppress(VerificationError):
-                    tree.roots[size] = self._past.root(size)
+        """Add to the tree its roots at sizes before the first entry that is read, of many the newest."""
+        if self._past is None:
+            return
+        for size in sorted({size for size in sizes if 0 < size < self.begin})[-PROVED:]:
+            try:
+                tree.roots[size] = self._past.root(size)
+            except VerificationError as error:
+                problem = f"the tiles before entry {self.begin} do not give the root at this size: {error}"
+                self._notebook.wrong(Stage.TILES, f"size {size}", problem)
 
     def carry(self, source: Source, records: RecordCheck, history: History) -> None:
         """Tell those who take the records what was told before the first one."""

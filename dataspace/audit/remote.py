@@ -1,5 +1,6 @@
 """A running service as a source: what it publishes, and its records if a token of an auditor's is given."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
@@ -26,7 +27,8 @@ from dataspace.proof.receipt import AnchorEvidence
 from dataspace.proof.record import Record
 from dataspace.proof.tiles import WIDTH, Tile, join_entries, split_entries
 
-_SECONDS: Final = 30.0
+_SECONDS: Final = 30.0  # until the next bytes
+_WHOLE: Final = 60.0  # seconds for one answer: a byte now and then is none
 _PAGE: Final = 64  # published checkpoints
 _PAGE_LIMIT: Final = 1 << 26  # bytes of one page of whatever
 _OK: Final = 200
@@ -97,8 +99,11 @@ class Remote:
         at = start
         while at < end:
             page = self._page(at, end - at)
-            held |= {index: record for index, record in page if at <= index < end}
-            at = max(held, default=end) + 1 if page else end
+            new = {index: record for index, record in page if at <= index < end}
+            if page and not new:
+                raise VerificationError("malformed page of records: it does not lead on")
+            held |= new
+            at = max(new, default=end) + 1
         return held
 
     def published(self) -> Iterator[Published]:
@@ -178,7 +183,9 @@ class Remote:
         self._is_auditor = True
 
     def _page(self, start: int, count: int) -> list[tuple[int, Record | Disclosure | VerificationError]]:
-        found = self._json(f"/api/entries?start={start}&count={count}", _PAGE_LIMIT, token=self._token)
+        # As who checks them: of what the token's owner is party to, it is not shown what was decided on.
+        path = f"/api/entries?start={start}&count={count}&party=false"
+        found = self._json(path, _PAGE_LIMIT, token=self._token)
         if found is None:
             raise Unavailable(f"{self._url} serves no records")
         if not isinstance(found, list):
@@ -195,6 +202,7 @@ class Remote:
         if self._client is None:
             raise Unavailable("the source is not open")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        deadline = time.monotonic() + _WHOLE
         try:
             with self._client.stream("GET", self._url + path, headers=headers) as response:
                 if response.status_code == _NOT_FOUND:
@@ -207,14 +215,16 @@ class Remote:
                     raise Unavailable(
                         f"{path.partition('?')[0]}: the service answered {response.status_code}"
                     )
-                return _bounded(response.iter_bytes(), path, limit)
+                return _bounded(response.iter_bytes(), path, limit, deadline)
         except httpx2.HTTPError as error:
             raise Unavailable(f"{self._url} did not answer: {type(error).__name__}") from error
 
 
-def _bounded(chunks: Iterator[bytes], what: str, limit: int) -> bytes:
+def _bounded(chunks: Iterator[bytes], what: str, limit: int, deadline: float) -> bytes:
     data = bytearray()
     for chunk in chunks:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{what.partition('?')[0]}: the answer took longer than {_WHOLE:.0f} seconds")
         data += chunk
         ensure_size(what, len(data), limit)
     return bytes(data)

@@ -57,7 +57,8 @@ class Replay:
     `counts` tells how many were made again and gave what their entry says
     (`replayed`), how many entries the service refused by itself (`own`), and
     how many were not made again: their input (`no-input`) or their bundle
-    (`no-bundle`) is not there, or the bundle cannot be run (`broken`).
+    (`no-bundle`) is not there, or the bundle cannot be run (`broken`). All of
+    these are findings: who shows a record whole shows what it was decided on.
     """
 
     def __init__(self, source: Source) -> None:
@@ -70,7 +71,7 @@ class Replay:
         """Make the decision of entry `index` again, if it names one; return what is wrong with it, or None.
 
         `fields` have the names and types of their kind; `content` is the input
-        that was kept, None when there is none.
+        that was kept, None when it is not among those that the source shows.
 
         Raises:
             NotFound: this source shows no bundles.
@@ -81,11 +82,13 @@ class Replay:
             return None
         if content is None:
             self.counts["no-input"] += 1
-            return None
+            return "its decision's input is not there"
         try:
             return self._judge(index, fields, content)
         except VerificationError as error:
             return str(error)
+        except OverflowError:
+            return "the time that its decision's input says is none"
 
     def _judge(self, index: int, fields: Mapping[str, Any], content: str) -> str | None:
         facts = _read(content, fields["input"])
@@ -95,7 +98,7 @@ class Replay:
         bundle = self._bundle(fields["policy"])
         if bundle is None:
             self.counts["no-bundle"] += 1
-            return None
+            return "its policy bundle is not there"
         decision = bundle.decide(facts)
         if decision is None:
             self.counts["broken"] += 1

@@ -130,10 +130,18 @@ class Report:
             return f"WRONG: {wrong} of {len(self.steps)} steps failed"
         if self.exit_code == 2:
             return f"NOT CHECKED: {self.interrupted or self.not_checked[0].detail}"
-        if not self.not_checked:
-            return f"RIGHT: {self.size} entries"
         missing = ", ".join(BRIEF[Stage(step.number)] for step in self.not_checked)
-        return f"RIGHT as far as checked: {self.size} entries; not checked: {missing}"
+        rest = [*self._unjudged(), *([f"not checked: {missing}"] if missing else [])]
+        sure = "RIGHT as far as checked" if rest else "RIGHT"
+        return "; ".join([f"{sure}: {self.size} entries", *rest])
+
+    def _unjudged(self) -> list[str]:
+        """Return what the step on the entries' meaning says behind its counts: what it did not judge."""
+        return [step.detail.partition("; ")[2] for step in self.steps if _leaves_out(step)]
+
+
+def _leaves_out(step: Step) -> bool:
+    return step.number == Stage.MEANING and step.outcome is Outcome.PASSED and "; " in step.detail
 
 
 @dataclass

@@ -55,6 +55,7 @@ class Spending:
     def spend(self, index: int, fields: dict[str, Any], form: str, agreed: Agreed | None) -> None:
         """Charge an entry to the agreement it names, if that is known."""
         units, epsilon = fields["units"], fields["epsilon"]
+        self._check_charge(index, fields)
         if units > 1 and form != Form.ROWS:
             self._verdicts.wrong(index, f"it costs {units} units, and one in the form {form} costs one")
         if agreed is None:
@@ -69,6 +70,13 @@ class Spending:
                 self._verdicts.wrong(index, problem)
         if epsilon:
             self._check_privacy(index, agreed, epsilon)
+
+    def _check_charge(self, index: int, fields: dict[str, Any]) -> None:
+        """Hold what was answered or granted against the least that it costs: a refusal alone is free."""
+        if fields["kind"] != "query.refused" and not fields["units"]:
+            self._verdicts.wrong(index, "it costs no unit, and nothing is answered for less than one")
+        if fields["kind"] == "cube.granted" and not fields["epsilon"]:
+            self._verdicts.wrong(index, "it costs no epsilon, and every cube does")
 
     def _check_privacy(self, index: int, agreed: Agreed, epsilon: int) -> None:
         """Hold what a consumer spent on a dataset against the most that any of its agreements grants.

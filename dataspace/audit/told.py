@@ -1,7 +1,7 @@
 """What the entries of a log tell, as values: what an audit keeps in mind, and saves for the next one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -15,11 +15,11 @@ UNDER_WAY: Final = timedelta(minutes=5)
 
 
 class Gaps(Protocol):
-    """Knows whether a record before this point is not there."""
+    """Knows how many records were shown in part."""
 
     @property
-    def gaps(self) -> bool:
-        """Whether one is missing."""
+    def part(self) -> int:
+        """How many so far."""
         ...
 
 
@@ -50,15 +50,20 @@ class Bits:
 class Member:
     """A participant: its roles, its status, the zones an auditor is bounded to.
 
-    Until the time `lately` it may still do what its `former` roles allowed.
+    What its `former` roles allowed it may still do until the time of each. When
+    `entry` told all this, so many records before it were `missing`.
     """
 
     roles: list[str]
     status: str
     entry: int
     zones: list[str] = field(default_factory=list)
-    former: list[str] = field(default_factory=list)
-    lately: str = ""
+    former: dict[str, str] = field(default_factory=dict)
+    missing: int = 0
+
+    def lately(self, role: str | None, time: str) -> bool:
+        """Return whether it had a role, or any, so shortly before `time` that its act was under way."""
+        return any(time <= until for had, until in self.former.items() if role in (None, had))
 
 
 @dataclass
@@ -107,7 +112,8 @@ class KeyFact:
 class Saved:
     """Everything that the entries up to some size imply.
 
-    `grants` are cube, agreement and entry; `acknowledged` are the answers that were, as `Bits`.
+    `grants` are cube, agreement and entry; `policies` are until when each may be
+    decided by, "" for the one in force; `acknowledged` are the answers that were, as `Bits`.
     """
 
     participants: dict[str, Member]
@@ -116,28 +122,103 @@ class Saved:
     agreements: dict[str, Agreed]
     cubes: dict[str, dict[str, Any]]
     grants: list[tuple[str, str, int]]
-    policies: list[str]
+    policies: dict[str, str]
     keys: list[KeyFact]
     acknowledged: bytes
+    excuses: "Excuses"
+
+
+@dataclass
+class Excuses:
+    """How many records were `missing` or shown in `part` so far, and the names that they account for.
+
+    A record tells of one offer, of one policy, or of one other thing at most: so
+    many names may be unknown, and no more.
+    """
+
+    missing: int = 0
+    part: int = 0
+    offers: set[str] = field(default_factory=set)
+    policies: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
 
 
 class Verdicts:
-    """Writes down what contradicts, and counts what cannot be judged."""
+    """Writes down what contradicts, and counts what cannot be judged.
+
+    Every record that says something is announced by `reach`, in order: those
+    between are missing, shown in part, or cannot be read.
+    """
 
     def __init__(self, notebook: Notebook, gaps: Gaps) -> None:
         self.unjudged = 0
         self._notebook, self._gaps = notebook, gaps
+        self._excuses = Excuses()
+        self._next = 0
+        self._last: int | None = None
+
+    @property
+    def missing(self) -> int:
+        """How many records before this point say nothing."""
+        return self._excuses.missing
+
+    def resume(self, begin: int, excuses: Excuses) -> None:
+        """Go on with entry `begin`."""
+        self._next, self._excuses = begin, excuses
+
+    def save(self) -> Excuses:
+        """Return what the next audit goes on from."""
+        return replace(self._excuses, part=self._excuses.part + self._gaps.part)
+
+    def reach(self, index: int) -> None:
+        """Go on to an entry that says something, or to the end of the log."""
+        self._excuses.missing += index - self._next
+        self._next = index + 1
 
     def wrong(self, index: int, problem: str) -> None:
         """Write down that an entry contradicts those before it."""
         self._notebook.wrong(Stage.MEANING, f"entry {index}", problem)
 
-    def unknown(self, index: int, problem: str) -> None:
-        """Write down that what an entry builds on is not there, unless a missing record may have said it."""
-        if self._gaps.gaps:
-            self.unjudged += 1
+    def unknown(self, index: int, problem: str, name: str) -> None:
+        """Write down that what an entry says of `name` has no ground, unless a missing record may be it."""
+        self._judge(index, problem, _within(self._excuses.others, name, self.missing))
+
+    def unknown_offer(self, index: int, problem: str, offer: str) -> None:
+        """Do so for an offer: the record that would tell of it tells of a dataset too."""
+        self._judge(index, problem, _within(self._excuses.offers, offer, self.missing))
+
+    def unknown_policy(self, index: int, problem: str, policy: str) -> None:
+        """Do so for a policy: an entry that adopts one is never erased, but may be shown in part."""
+        part = self._excuses.part + self._gaps.part
+        self._judge(index, problem, _within(self._excuses.policies, policy, min(part, self.missing)))
+
+    def stale(self, index: int, problem: str, name: str, missing: int) -> None:
+        """Write down what is wrong by an entry on `name`, unless a missing record after it changed that.
+
+        So many were `missing` before that entry.
+        """
+        if self.missing > missing:
+            self.unknown(index, problem, name)
         else:
             self.wrong(index, problem)
+
+    def unjudge(self, index: int) -> None:
+        """Count an entry that cannot be judged."""
+        self.unjudged += index != self._last
+        self._last = index
+
+    def _judge(self, index: int, problem: str, excused: bool) -> None:
+        if excused:
+            self.unjudge(index)
+        else:
+            self.wrong(index, problem)
+
+
+def _within(names: set[str], name: str, most: int) -> bool:
+    """Return whether a name is one of `most` that missing records account for."""
+    if len(names) < most:
+        names.add(name)
+    return name in names
 
 
 def facts_of(fields: Mapping[str, Any], *without: str) -> dict[str, Any]:
@@ -154,5 +235,8 @@ def later(time: str) -> str:
     """
     moment = datetime.fromisoformat(time)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    until = moment.astimezone(UTC).replace(tzinfo=None) + UNDER_WAY
+    try:
+        until = moment.astimezone(UTC).replace(tzinfo=None) + UNDER_WAY
+    except OverflowError:
+        until = datetime.max if moment.year > 1 else datetime.min  # noqa: DTZ901 - of UTC, as all here
     return until.isoformat(timespec="microseconds") + "Z"

@@ -96,9 +96,11 @@ def _recovers(public_key: bytes, message: bytes, signature: bytes) -> bool:
     key = _public(public_key)
     try:
         key.verify(encode_dss_signature(r, s), message, ec.ECDSA(Prehashed(hashes.SHA256())))
-    except InvalidSignature:
+        odd = _is_odd(key, int.from_bytes(message), r, s)
+    except (InvalidSignature, ValueError):
+        # ValueError: one of the sums is the point at infinity, as only who chose key or number for it meets.
         return False
-    return _is_odd(key, int.from_bytes(message), r, s) == (signature[64] == 28)
+    return odd == (signature[64] == 28)
 
 
 def _is_odd(key: ec.EllipticCurvePublicKey, message: int, r: int, s: int) -> bool:

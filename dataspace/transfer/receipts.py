@@ -52,14 +52,16 @@ class Receipts:
             anchor = self._anchors.evidence(session, index, cosigned.size if cosigned and note else None)
             return replace(receipt, record=shown, anchor=anchor)
 
-    def records(self, caller: Caller, start: int, count: int) -> list[tuple[int, Shown]]:
+    def records(
+        self, caller: Caller, start: int, count: int, *, party: bool = True
+    ) -> list[tuple[int, Shown]]:
         """Return entries from `start` on as the caller may see them; at most 1,000 are read at once.
 
-        Those that were erased are not among them.
+        Those that were erased are not among them. Without `party` it sees them as who checks them alone.
         """
         with self._space.database.reading() as session:
             found = self._space.log.records(session, start, min(count, _PAGE))
-            return Sight(session, caller).of(found)
+            return Sight(session, caller, party=party).of(found)
 
     def overseen(self, caller: Caller, start: int, count: int) -> list[tuple[int, Record]]:
         """Return entries from `start` on that the caller sees whole because it is to check them.
@@ -70,9 +72,10 @@ class Receipts:
             found = self._space.log.records(session, start, min(count, _PAGE))
             return Sight(session, caller).overseen(found)
 
-    def entries(self, caller: Caller, start: int, count: int) -> list[dict[str, Any]]:
+    def entries(self, caller: Caller, start: int, count: int, *, party: bool = True) -> list[dict[str, Any]]:
         """Return `records` as JSON-ready data: with record and salts, or with what is disclosed."""
-        return [{"index": index, **shown.to_json()} for index, shown in self.records(caller, start, count)]
+        found = self.records(caller, start, count, party=party)
+        return [{"index": index, **shown.to_json()} for index, shown in found]
 
     def erased(self, caller: Caller, start: int, count: int) -> dict[int, int]:
         """Return the erased entries from `start` on, each with the entry that says so; auditors alone ask."""

@@ -30,10 +30,11 @@ _OF_AN_ERASURE: Final = (*_OF_ALL, "entry")  # an index names nobody; a basis is
 class Sight:
     """What one caller may see of entries, in one snapshot of the database."""
 
-    def __init__(self, session: Session, caller: Caller) -> None:
+    def __init__(self, session: Session, caller: Caller, *, party: bool = True) -> None:
         self._session = session
         self._caller = caller
-        self._own = frozenset[str]() if caller.sees_everything else _own(session, caller)
+        # As who checks alone, a caller that is party to an entry sees no more of it than others who check.
+        self._own = _own(session, caller) if party and not caller.sees_everything else frozenset[str]()
 
     def of(self, found: Sequence[tuple[int, Record]]) -> list[tuple[int, Shown]]:
         """Return the entries that the caller may see, each whole or in part."""

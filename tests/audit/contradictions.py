@@ -235,10 +235,15 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         {"role": "log", "old": "o", "new": "n", "reason": "scheduled", "statement": "s"},
         "entry 30: it rotates the log's key, and no statement of both keys for this entry was shown",
     ),
-    "a rotation of a key that was never adopted": (
+    "an answer for nothing": (
+        "query.answered",
+        {**ANSWER, "units": 0, "price": 0},
+        "entry 30: it costs no unit, and nothing is answered for less than one",
+    ),
+    "a rotation of another key than the log's": (
         "key.rotated",
         {"role": "anchor", "old": "o", "new": "n", "reason": "scheduled", "statement": ""},
-        "entry 30: it rotates a key of anchor that is not the last adopted",
+        "entry 30: it rotates a key of anchor: only the log's own is, others are adopted",
     ),
     "an end of nothing": (
         "agreement.terminated",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dataspace.audit.audit import Means
 from dataspace.audit.export import export
 from dataspace.audit.report import Stage
 from dataspace.audit.sources import Evidence, Home
@@ -179,3 +180,16 @@ def test_what_is_anchored_while_the_log_is_read_is_not_held_against_it(anchored:
         anchored.anchor()
         assert len(list(source.anchors())) == 2
         assert source.checkpoint() == note
+
+
+def test_le_14_an_anchored_fork_below_the_remembered_checkpoint_is_found(anchored: Anchored) -> None:
+    scene = anchored.scene
+    before = scene.audit(Home(scene.home))
+    scene.answer(2)
+    forged = Checkpoint("example.com/space", 33, bytes(32))
+    note = forged.sign(Verifier.parse(scene.vkey), lambda message: scene.keys.sign("log", message))
+    with (scene.home / "anchors.jsonl").open("ab") as file:
+        file.write(canonical(AnchorEvidence("chain", note, (), {}).to_json()) + b"\n")
+    report = scene.audit(Home(scene.home), since=before.checkpoint, means=Means(memory=before.memory))
+    assert "not read again" in report.steps[Stage.REMEMBERED - 1].detail
+    assert "size 33: fork: 0000" in told(report)

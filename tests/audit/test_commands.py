@@ -9,11 +9,14 @@ import pytest
 
 from dataspace.audit.commands import audit_and_keep, audit_command, verify_command
 from dataspace.audit.order import Order
+from dataspace.audit.report import Stage
 from dataspace.audit.sources import Home
 from dataspace.proof.disclosure import disclose
 from dataspace.proof.receipt import Receipt
 from dataspace.proof.record import Record
+from tests.audit.authority import authority
 from tests.audit.conftest import Copy
+from tests.audit.published import WITNESSES
 from tests.audit.scene import Scene
 
 
@@ -150,7 +153,7 @@ def test_a_round_of_a_monitor_keeps_what_the_next_one_goes_on_from(home: Copy, t
 
 def test_the_quorum_of_a_policy_is_asked_for(home: Copy, tmp_path: Path) -> None:
     (tmp_path / "policy").write_text("quorum none\n")
-    assert audited(str(home.folder), home.vkey, policy=tmp_path / "policy") == 0
+    assert audited(str(home.folder), home.vkey, policy=tmp_path / "policy") == 2
 
 
 @pytest.mark.parametrize("option", ["policy", "authorities"])
@@ -261,3 +264,31 @@ def test_nothing_of_the_evidence_steers_the_terminal(home: Copy, capsys: pytest.
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert "\n✓ all" not in printed
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"policy": "policy"}, "you asked for cosignatures, and they were not checked: "),
+        ({"authorities": "roots"}, "you asked for time tokens, and they were not checked: no time token"),
+        ({"anchor": "file:/none/heads"}, "you asked for anchors, and they were not checked: "),
+    ],
+)
+def test_what_was_asked_for_and_not_done_ends_with_2(
+    home: Copy, tmp_path: Path, asked: dict[str, str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"witness {one.cosigner.name} {one.cosigner}" for one in WITNESSES[:1]]
+    (tmp_path / "policy").write_text("\n".join([*lines, f"quorum {WITNESSES[0].cosigner.name}", ""]))
+    (tmp_path / "roots").write_bytes(authority(tmp_path / "ca").roots)
+    brought: dict[str, Any] = {
+        name: value if name == "anchor" else tmp_path / value for name, value in asked.items()
+    }
+    assert audited(str(home.folder), home.vkey, **brought) == 2
+    assert f"NOT CHECKED: {told}" in capsys.readouterr().out
+
+
+def test_a_token_asks_for_records_of_a_service_alone() -> None:
+    asked = {Stage.RECORDS, Stage.MEANING, Stage.DECISIONS}
+    assert Order("https://example.com", "key", token="t").asked == asked
+    assert Order("folder", "key", token="t").asked == frozenset()
+    assert Order("folder", "key", since=Path("note")).asked == {Stage.REMEMBERED}

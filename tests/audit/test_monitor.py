@@ -19,6 +19,7 @@ from dataspace.audit import herald, monitor
 from dataspace.audit.herald import Event, Herald
 from dataspace.audit.monitor import Monitor, Rounds, event, monitor_command, public
 from dataspace.audit.order import Order
+from dataspace.audit.report import Report
 from dataspace.errors import Malformed
 from tests.audit.conftest import Copy
 from tests.audit.published import policy, publish, published
@@ -272,3 +273,25 @@ def test_sigterm_ends_it_with_the_last_code(home: Copy, tmp_path: Path) -> None:
         assert b"RIGHT" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_an_unexpected_error_is_a_round_that_was_not_made_and_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> Report:
+        raise OverflowError("a value of the log's, which nobody is told")
+
+    listener = Listener()
+    found = Monitor(broken, "here", tmp_path / "alarm", listener).round(threading.Event())
+    assert (found.verdict, found.code, listener.kinds) == ("not-checked", 2, ["not-checked"])
+    assert "NOT CHECKED: the audit ended with OverflowError" in capsys.readouterr().out
+    assert "a value of the log" not in json.dumps(listener.events)
+
+
+def test_an_alarm_that_cannot_be_written_is_told_all_the_same(watched: Watched, home: Copy) -> None:
+    watched.round()
+    watched.home.execute("UPDATE ledger_head SET checkpoint = ?", home.older)
+    watched.monitor.alarm = watched.alarm.parent / "none" / "alarm"
+    assert watched.round() == "wrong"
+    assert watched.listener.kinds == ["finding"]
+    assert "the alarm was not written" in str(watched.listener.events[0]["line"])

@@ -1,19 +1,24 @@
 """Published checkpoints: each a state this log went through, signed by whom it must be."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dataspace.audit.audit import Means
-from dataspace.audit.published import LIMIT, _Heads
+from dataspace.audit.published import LIMIT, AdoptedKeys, _Heads
 from dataspace.audit.report import Report, Stage
 from dataspace.audit.sources import Home
+from dataspace.errors import VerificationError
+from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
+from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.proof.verify import Outcome
 from tests.audit.conftest import Copy, failed, told
 from tests.audit.published import TIME, WITNESSES, forged, policy, publish, published, sign
-from tests.audit.scene import Scene
+from tests.audit.scene import ORIGIN, Scene
 
 __all__ = ["published"]  # a fixture
 
@@ -145,3 +150,68 @@ CHANGES = {
 def test_a_changed_row_of_what_was_published_is_named(published: Scene, sql: str) -> None:
     _thief(published)(sql)
     assert CHANGES[sql] in told(_audit(published))
+
+
+def test_le_06_a_fork_below_the_remembered_checkpoint_is_found(published: Scene) -> None:
+    before = _audit(published)
+    published.answer(2)
+    note = sign(published, forged(published, 30, ROOT))
+    _thief(published)("INSERT INTO ledger_checkpoint VALUES (31, x'00', ?, 'now', 0)", note)
+    _thief(published)("DELETE FROM ledger_checkpoint WHERE size = 30")
+    means = Means(policy=policy(), memory=before.memory)
+    report = published.audit(Home.of(published.database), since=before.checkpoint, means=means)
+    assert f"size 30: fork: {ROOT.hex()} was published, the root of this log at that size is" in told(report)
+
+
+def test_who_goes_on_looks_at_the_newest_again_and_at_the_roots_of_all(published: Scene) -> None:
+    before = _audit(published)
+    published.answer(2)
+    means = Means(policy=policy(), memory=before.memory, asked=frozenset({Stage.COSIGNATURES}))
+    report = published.audit(Home.of(published.database), since=before.checkpoint, means=means)
+    assert report.ok, told(report)
+    assert "of the 3 not larger than 41 the roots alone" in report.steps[Stage.PUBLISHED - 1].detail
+    assert report.steps[Stage.COSIGNATURES - 1].detail.startswith("1 of 1 met the quorum; the newest")
+
+
+def test_entries_that_wait_for_their_witnesses_are_told(published: Scene) -> None:
+    published.answer(2)
+    report = _audit(published)
+    assert report.ok, told(report)
+    detail = report.steps[Stage.COSIGNATURES - 1].detail
+    assert detail.endswith("; entries from 41 on are covered by no witness yet")
+
+
+def test_entries_that_wait_for_their_witnesses_for_more_than_a_day_are_wrong(published: Scene) -> None:
+    published.answer()
+    published.clock.now += timedelta(hours=25)
+    published.answer()
+    report = _audit(published)
+    assert Stage.COSIGNATURES in failed(report)
+    assert "entry 41: it is of 2026-03-01T" in told(report)
+    assert "covered by no witness after 24 hours" in told(report)
+
+
+ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
+QUANTUM = bytes(1312)
+POINT = bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
+RIGHT = {
+    "post-quantum": PostQuantumCosigner(ORIGIN, QUANTUM),
+    "anchor": AnchorKey(ORIGIN, POINT),
+    "witness": Cosigner(f"{ORIGIN}/witness", ED25519),
+    "witness-post-quantum": PostQuantumCosigner(f"{ORIGIN}/witness", QUANTUM),
+}
+
+
+@pytest.mark.parametrize("role", RIGHT)
+def test_a_role_fixes_type_and_name_of_its_key(role: str) -> None:
+    for other, key in RIGHT.items():
+        entry = {"kind": "key.adopted", "role": role, "vkey": str(key)}
+        with nullcontext() if other == role else pytest.raises(VerificationError, match="no key for"):
+            AdoptedKeys(ORIGIN).take(3, entry)
+
+
+def test_an_adopted_key_of_another_type_than_its_roles_is_a_finding(scene: Scene) -> None:
+    vkey = str(Cosigner(ORIGIN, ED25519))
+    scene.append("key.adopted", role="post-quantum", vkey=vkey)
+    report = scene.audit(Home.of(scene.database))
+    assert "is no key for post-quantum: want a PostQuantumCosigner under example.com/space" in told(report)

@@ -1,128 +1,25 @@
 """A service audited over HTTP: its tiles for everybody, its records for auditors."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dataspace.audit import remote as remote_module
+from dataspace.audit.audit import Means, audit
+from dataspace.audit.commands import audit_once
 from dataspace.audit.export import export
-from dataspace.audit.report import Stage
-from dataspace.audit.sources import Evidence, Remote, open_source
+from dataspace.audit.order import Order
+from dataspace.audit.report import Report, Stage
+from dataspace.audit.sources import Evidence, Home, Remote, open_source
 from dataspace.errors import Malformed, VerificationError
-from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import split
 from dataspace.proof.verify import Outcome
 from tests.audit.conftest import Copy, failed, told
 from tests.audit.published import published
-from tests.audit.scene import Scene
+from tests.audit.scene import Scene, played
+from tests.audit.served import TOKEN, served
 
 __all__ = ["published"]  # a fixture
-
-TOKEN = "dsp_an-auditors-token"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Serves an evidence folder as a service does."""
-
-    folder: Path
-    role = "auditor"
-    zones: list[str] = []  # noqa: RUF012 - replaced, never changed
-    status = 200
-    lacks: tuple[str, ...] = ()
-    forever = False
-    anchors: dict[int, Any] = {}  # noqa: RUF012
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        address = urlsplit(self.path)
-        self.asked.append(self.path)
-        if address.path in self.lacks:
-            self._answer(404, b"")
-        elif address.path == "/ledger/published":
-            self._published(int(parse_qs(address.query)["after"][0]))
-        elif address.path == "/ledger/keys":
-            self._keys()
-        elif address.path.startswith("/ledger/"):
-            self._file(address.path.removeprefix("/ledger/"))
-        elif self.headers["Authorization"] != f"Bearer {TOKEN}":
-            self._answer(401, b"{}")
-        elif address.path == "/api/me":
-            me = {"id": "pt-9", "roles": [self.role], "zones": self.zones}
-            self._answer(200, json.dumps(me).encode())
-        elif address.path.startswith("/api/policies/"):
-            self._file("policies/" + address.path.removeprefix("/api/policies/"))
-        else:
-            query = parse_qs(address.query)
-            page = self._decisions if address.path == "/api/decisions" else self._entries
-            page(int(query["start"][0]), int(query["count"][0]))
-
-    def _published(self, after: int) -> None:
-        """Two a page, as a listing of many would come; or, like a liar, the same for ever."""
-        lines = self._lines("published.jsonl")
-        listed = [{**line, "anchor": self.anchors.get(_size(line))} for line in lines]
-        page = [line for line in listed if self.forever or _size(line) > after][:2]
-        self._answer(200, json.dumps(page).encode())
-
-    def _keys(self) -> None:
-        found = [line["statement"] for line in self._lines("rotations.jsonl")]
-        self._answer(200, json.dumps({"rotations": found}).encode())
-
-    def _lines(self, name: str) -> list[Any]:
-        return [json.loads(line) for line in (self.folder / name).read_bytes().splitlines()]
-
-    def _file(self, name: str) -> None:
-        path = self.folder / name
-        if self.status != 200 and name.startswith("tile"):
-            self._answer(self.status, b"")
-        elif path.is_file():
-            self._answer(200, path.read_bytes())
-        else:
-            self._answer(404, b"")
-
-    def _entries(self, start: int, count: int) -> None:
-        lines = self._lines("records.jsonl")
-        page = [line for line in lines if start <= line["index"] < start + min(count, 100)]
-        self._answer(200, json.dumps(page).encode())
-
-    def _decisions(self, start: int, count: int) -> None:
-        end = start if self.forever else start + min(count, 100)
-        page = [line for line in self._lines("inputs.jsonl") if start <= line["entry"] < end]
-        self._answer(200, json.dumps({"decisions": page, "next": end}).encode())
-
-    def _answer(self, status: int, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Be silent."""
-
-
-def _size(line: Any) -> int:
-    return Checkpoint.parse(split(line["checkpoint"])[0]).size
-
-
-@contextmanager
-def served(folder: Path, **changed: object) -> Iterator[tuple[str, list[str]]]:
-    """Serve a folder on loopback; yield the address, and the paths that were asked for."""
-    asked: list[str] = []
-    handler = type("Handler", (_Handler,), {"folder": folder, "asked": asked, **changed})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_service_is_audited_with_an_auditors_token(evidence: Copy) -> None:
@@ -271,3 +168,76 @@ def test_an_address_is_http_or_https() -> None:
     with pytest.raises(Malformed):
         Remote("ftp://example.com")
     assert isinstance(open_source("https://example.com"), Remote)
+
+
+def _audited(url: str, copy: Copy, token: str | None = TOKEN) -> Report:
+    return audit_once(Order(url, copy.vkey, token=token, jobs=1))
+
+
+def test_who_brings_a_token_is_told_when_it_shows_no_records(evidence: Copy) -> None:
+    with served(evidence.folder, role="consumer") as (url, _):
+        report = _audited(url, evidence)
+        assert _audited(url, evidence, None).exit_code == 0
+    assert report.exit_code == 2
+    assert str(report.interrupted).startswith(
+        "you asked for records, and they were not checked: the token is not an auditor's"
+    )
+
+
+@pytest.mark.parametrize("role", ["auditor", "operator"])
+def test_the_token_of_an_operator_shows_records_too(evidence: Copy, role: str) -> None:
+    with served(evidence.folder, role=role) as (url, _):
+        assert _audited(url, evidence).exit_code == 0
+
+
+def test_who_brings_a_token_is_told_when_no_decision_is_made_again(evidence: Copy) -> None:
+    with served(evidence.folder, lacks=("/api/decisions",)) as (url, _):
+        report = _audited(url, evidence)
+    assert report.exit_code == 2
+    assert "you asked for decisions, and they were not checked" in report.verdict
+
+
+def test_pages_of_other_records_are_no_way_on(evidence: Copy) -> None:
+    first = (evidence.folder / "records.jsonl").read_bytes().splitlines()[0]
+    (evidence.folder / "records.jsonl").write_bytes(first)
+    with served(evidence.folder, stuck=True) as (url, _), Remote(url, TOKEN) as remote:
+        assert list(remote.records(0, 1)) == [0]
+        with pytest.raises(VerificationError, match="malformed page of records: it does not lead on"):
+            remote.records(0, 300)
+
+
+def test_an_answer_that_drips_is_given_up(evidence: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_module, "_WHOLE", 0.2)
+    with served(evidence.folder, drips=True) as (url, _):
+        report = evidence.audit(Remote(url))
+    assert report.exit_code == 2
+    assert "took longer than" in str(report.interrupted)
+
+
+@pytest.mark.parametrize("published_too", [False, True])
+def test_a_second_checkpoint_that_is_none_is_a_finding(
+    evidence: Copy, published: Scene, tmp_path: Path, *, published_too: bool
+) -> None:
+    folder, vkey = evidence.folder, evidence.vkey
+    if published_too:
+        export(published.database, tmp_path / "out")
+        folder, vkey = tmp_path / "out", published.vkey
+    with served(folder, heads=1) as (url, _):
+        report = audit(Remote(url), vkey)
+    assert report.exit_code == (1 if published_too else 0)
+    assert ("the checkpoint, asked for again" in told(report)) == published_too
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 2), (200, 1)])
+def test_what_is_shown_of_the_past_while_resuming_never_ends_an_audit(
+    tmp_path: Path, status: int, code: int
+) -> None:
+    scene = played(tmp_path / "home", 300)
+    before = scene.audit(Home.of(scene.database))
+    scene.erase(20)
+    export(scene.database, tmp_path / "out")
+    scene.database.close()
+    with served(tmp_path / "out", past=(status, before.size)) as (url, _):
+        known = Means(memory=before.memory)
+        report = audit(Remote(url, TOKEN), scene.vkey, since=before.checkpoint, means=known)
+    assert report.exit_code == code, told(report)

@@ -192,11 +192,12 @@ def test_another_input_than_the_entry_names_is_found(source: Evidence) -> None:
     assert "another SHA-256" in str(Replay(source).take(index, fields, content + " "))
 
 
-def test_what_cannot_be_made_again_is_counted(source: Evidence) -> None:
+def test_an_input_or_a_bundle_that_is_held_back_is_found(source: Evidence) -> None:
     index, fields, content = _decided(source)["query.answered"]
     engine = Replay(source)
-    assert engine.take(index, fields, None) is None
-    assert engine.take(index, {**fields, "policy": "ab" * 32}, content) is None
+    assert engine.take(index, fields, None) == "its decision's input is not there"
+    without = engine.take(index, {**fields, "policy": "ab" * 32}, content)
+    assert without == "its policy bundle is not there"
     assert engine.counts == {"no-input": 1, "no-bundle": 1}
 
 

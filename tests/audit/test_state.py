@@ -122,3 +122,15 @@ def test_a_cube_that_is_not_the_granted_one_is_named(scene: Scene) -> None:
     report = told(copy.audit(Home(scene.home)))
     assert "cube cb-1: cells_sha256 is x, the entries imply abab" in report
     assert "cube_grant cb-1 ag-1: entry is 7, the entries imply 30" in report
+
+
+@pytest.mark.parametrize("table", ["dataset_version SET columns", "negotiation SET terms"])
+def test_a_value_nested_without_end_is_a_finding(home: Copy, table: str) -> None:
+    home.execute(f"UPDATE {table} = ?", "[" * 200_000)
+    assert failed(home.audit(Home(home.folder))) == {Stage.STATE}
+
+
+@pytest.mark.parametrize("value", ["text", 5])
+def test_an_entry_that_is_not_bytes_is_a_finding(home: Copy, value: object) -> None:
+    home.execute('UPDATE ledger_entry SET entry = ? WHERE "index" = 4', value)
+    assert "a value that is not bytes" in told(home.audit(Home(home.folder)))

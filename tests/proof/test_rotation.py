@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from dataspace.errors import VerificationError
 from dataspace.proof import merkle
+from dataspace.proof import rotation as rotation_module
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier, open_note, sign, signature_line
+from dataspace.proof.note import Verifier, open_note, sign, signature_line, split
 from dataspace.proof.rotation import LIMIT, LogKeys, Rotation
 
 ORIGIN = "example.com/log"
@@ -200,3 +201,17 @@ def test_a_value_of_another_shape_cannot_be_made() -> None:
     for change in ({"size": -1}, {"size": 2**63}, {"reason": ""}, {"new": FIRST}):
         with pytest.raises(VerificationError):
             replace(made, **change)
+
+
+def test_le_20_a_note_of_many_lines_is_read_once_for_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = LogKeys.follow(FIRST, [ONE, TWO])
+    read: list[str] = []
+
+    def counted(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+        read.append(note)
+        return split(note)
+
+    monkeypatch.setattr(rotation_module, "split", counted)
+    with pytest.raises(VerificationError, match="no signature of a known key"):
+        keys.open(signed(25, 4))
+    assert len(read) == 1

@@ -141,3 +141,20 @@ def _verifies(signature: bytes) -> bool:
     except VerificationError:
         return False
     return True
+
+
+@pytest.mark.parametrize("v", [27, 28])
+def test_le_20_a_key_made_for_its_signature_does_not_verify(v: int) -> None:
+    # Q = -2 (m / r) G and R = k G: what is left of R without u1 G is -u2 Q again, and their sum has no slope.
+    message = int.from_bytes(digest(HEAD.origin, HEAD.size, HEAD.root))
+    for k in range(8, 40):
+        point = ec.derive_private_key(k, ec.SECP256K1()).public_key().public_numbers()
+        s = message * pow(k, -1, ORDER) % ORDER
+        if s > ORDER // 2:
+            continue
+        secret = -2 * message * pow(point.x, -1, ORDER) % ORDER
+        public = ec.derive_private_key(secret, ec.SECP256K1()).public_key()
+        key = AnchorKey(HEAD.origin, public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint))
+        made = point.x.to_bytes(32) + s.to_bytes(32) + bytes([v])
+        with pytest.raises(VerificationError, match="does not verify"):
+            key.verify(HEAD.text(), made)

@@ -6,11 +6,12 @@ from sqlmodel import Session
 
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
+from dataspace.transfer.models import Budget
 from tests.simulator import Simulator
 
 
 def answered(space: Simulator, consumer: Caller, agreement: Agreement, count: int) -> list[tuple[int, str]]:
-    """Ask once, then append entries of answers to the same question under the same decision, free of charge.
+    """Ask once, then append entries of answers to the same question under the same decision, each charged.
 
     Returns the index and the digest of each of the latter; nobody computed them.
     """
@@ -25,8 +26,9 @@ def answered(space: Simulator, consumer: Caller, agreement: Agreement, count: in
         made = []
         for number in range(count):
             digest = hashlib.sha256(f"answer {number}".encode()).hexdigest()
-            told = {**fields, "answer_sha256": digest, "units": 0, "epsilon": 0, "price": 0}
+            told = {**fields, "answer_sha256": digest}
             made.append((log.append(session, "query.answered", **told), digest))
+        session.get_one(Budget, agreement.id).units_spent += count * fields["units"]
         return made
 
     return space.service.space.database.commit(act)

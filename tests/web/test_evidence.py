@@ -74,6 +74,9 @@ def test_a_party_that_audits_another_zone_does_not_see_what_was_decided_on_its_o
     assert client.get(f"/api/receipts/{entry}", headers=headers).status_code == 200
     found = client.get(f"/api/decisions?start={entry}&count=1", headers=headers).json()
     assert found["decisions"] == []
+    with served(space) as url:
+        report = audit(Remote(url, space.tokens[both.id]), space.service.space.log.vkey())
+    assert report.ok, report
 
 
 def test_a_page_that_gets_too_long_says_where_to_go_on(

@@ -32,6 +32,11 @@ _RECORD = {"kind": "dataset.registered", "dataset": "ds-0a1b2c3d4e5f6071"}
 _DISCLOSED = ["47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", ["kind", "query.answered", "q83vEjRWeJA="]]
 
 
+Party = Annotated[
+    bool, QueryParameter(description="show the caller its own entries too, not only those it is to check")
+]
+
+
 class EntryBody(Out):
     """One entry: its record, and the salts that lead from it to its leaf."""
 
@@ -98,13 +103,18 @@ def receipt(
 
 @get("/entries", sync_to_thread=True, tags=["ledger"])
 def entries(
-    caller: NamedDependency[Caller], service: NamedDependency[Service], start: Start = 0, count: Count = 100
+    caller: NamedDependency[Caller],
+    service: NamedDependency[Service],
+    start: Start = 0,
+    count: Count = 100,
+    *,
+    party: Party = True,
 ) -> list[EntryBody | DisclosedBody]:
     """List the entries the caller may see: its own, or all of them for auditors and operators.
 
     Those that were erased are left out. An auditor bound to zones gets a `disclosure` of the others' entries.
     """
-    found = service.receipts.entries(caller, start, count)
+    found = service.receipts.entries(caller, start, count, party=party)
     return [DisclosedBody(**one) if "disclosure" in one else EntryBody(**one) for one in found]
 
 
