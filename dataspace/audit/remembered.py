@@ -46,7 +46,9 @@ class Remembered:
         try:
             self.checkpoint = keys.open(self._since)
         except VerificationError as error:
-            self._notebook.wrong(Stage.REMEMBERED, "remembered checkpoint", str(error))
+            # Who shows the log as it was before a rotation shows another history than the one remembered.
+            problem = f"fork: no key that this log shows signed it: {error}"
+            self._notebook.wrong(Stage.REMEMBERED, "remembered checkpoint", problem)
 
     def resume(self, source: Source, head: Checkpoint, make: Callable[[], Tree]) -> Tree:
         """Return a tree that goes on behind the remembered checkpoint; a new one when nothing leads there."""

@@ -1,12 +1,14 @@
 """The keys of a log: rotated, pinned anywhere in their chain, and revoked."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from dataspace.audit.audit import audit
+from dataspace.audit.export import export
 from dataspace.audit.report import Report, Stage
-from dataspace.audit.sources import Home
+from dataspace.audit.sources import Evidence, Home
 from dataspace.ledger.models import LedgerKey
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.note import Verifier
@@ -46,6 +48,20 @@ def test_a_checkpoint_under_the_old_key_is_remembered_under_the_new_one(scene: S
     scene.keys.create(NEW)
     scene.database.commit(lambda session: scene.log.rotate(session, NEW, "scheduled"))
     assert audited(scene, NEW, since=older).ok
+
+
+def test_le_05_the_log_as_it_was_before_a_rotation_is_a_fork_of_what_is_remembered(
+    scene: Scene, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    export(scene.database, before)
+    scene.keys.create(NEW)
+    scene.database.commit(lambda session: scene.log.rotate(session, NEW, "compromised"))
+    scene.answer(5)
+    pinned = str(key_of(scene, "log"))
+    report = audit(Evidence(before), pinned, since=scene.checkpoint())
+    assert Stage.REMEMBERED in failed(report)
+    assert "fork: no key that this log shows signed it" in told(report)
 
 
 def test_le_15_a_checkpoint_of_the_revoked_key_is_not_believed_behind_its_rotation(rotated: Scene) -> None:
