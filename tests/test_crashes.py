@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataspace import migrations
-from dataspace.app import initialise, log_key, open_space
+from dataspace.app import initialise, log_key, open_service, open_space
 from dataspace.audit.audit import audit
 from dataspace.audit.report import Report
 from dataspace.audit.sources import Home
@@ -99,6 +99,51 @@ def test_cr_03_cr_06_after_a_kill_what_was_acknowledged_is_there_and_the_ledger_
     report = space.audit()
     assert report.ok, report
     space.admit("after-the-crash")
+    assert space.audit().ok
+
+
+_UPLOADING = """
+import sys
+from pathlib import Path
+from dataspace.app import open_service
+from dataspace.catalog.register import OfferTerms, Registration
+from dataspace.participants.access import Caller
+from dataspace.participants.models import Role
+from dataspace.settings import Settings
+from tests.simulator import people
+
+provider = Caller(sys.argv[2], frozenset({Role.PROVIDER}))
+with open_service(Settings(home=Path(sys.argv[1]))) as service:
+    for number in range(2):
+        staging = service.uploads.stage(provider, "government")
+        staging.write(people(60 + number))
+        staging.finish()
+        upload = service.uploads.read(provider, "government", "people.csv", staging)
+        chosen = Registration("people", OfferTerms(price=1), subjects=("number",))
+        print(service.registrar.confirm(provider, upload.id, chosen).dataset, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "point", ["upload.before_row:2", "database.before_commit:4", "database.after_commit:3"]
+)
+def test_cr_02_after_a_kill_no_file_is_there_that_nothing_names(space: Space, point: str) -> None:
+    with open_space(space.settings) as opened:
+        roles = [Role.PROVIDER]
+        provider = Membership(opened).admit(space.operator, "bureau", "bureau", roles, None).member.id
+    run = subprocess.run(
+        [sys.executable, "-c", _UPLOADING, str(space.settings.home), provider],
+        env={**os.environ, "DATASPACE_CRASH_AT": point},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 137, run.stderr
+    with open_service(space.settings) as service:
+        assert service.uploads.sweep() == 0  # the start did it
+        listed = {one.dataset for one in service.catalogue.listings()}
+    assert set(run.stdout.split()) <= listed
     assert space.audit().ok
 
 

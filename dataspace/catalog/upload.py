@@ -20,6 +20,7 @@ from dataspace.catalog.models import DatasetVersion, Upload
 from dataspace.catalog.payloads import open_sealed, seal
 from dataspace.catalog.staging import Staging
 from dataspace.catalog.stored import upload_of
+from dataspace.database import crash_at
 from dataspace.errors import TooLarge
 from dataspace.keys import fresh_key
 from dataspace.participants.access import Caller, require
@@ -88,6 +89,7 @@ class Uploads:
             self._keep_preview(upload, key, preview)
             kept = self._upload(caller, pack, upload, key, found)
             kept.filename = display_name(filename)
+            crash_at("upload.before_row")
             self._space.database.commit(lambda session: session.add(kept))
             return self.upload(caller, upload)
         except BaseException:
