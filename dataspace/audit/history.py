@@ -80,7 +80,8 @@ class History:
     def finish(self, size: int) -> None:
         """Close the step, for a log of `size` entries."""
         self._verdicts.reach(size)
-        if size and not self._begun:
+        # Of a bundle that cannot be read that is told already.
+        if size and not self._begun and not self._verdicts.lost:
             self._verdicts.wrong(0, "what it says is not shown: log.created, which nobody may erase")
         for rotation in self._rotations.values():
             if rotation.size < size:

@@ -99,7 +99,7 @@ class RecordCheck:
     """
 
     def __init__(self, notebook: Notebook, now: datetime | None = None) -> None:
-        self.held = self.part = 0
+        self.held = self.part = self.lost = 0
         self.erased = Erased()
         self.last = ""
         self.present: Callable[[int], bool] | None = None
@@ -122,7 +122,7 @@ class RecordCheck:
     @property
     def lacking(self) -> int:
         """How many records do not say what they set: erased, missing, in part; one at least if any is so."""
-        known = len(self.erased.entries) + len(self._missing) + self.part
+        known = len(self.erased.entries) + len(self._missing) + self.part + self.lost
         return known or int(self._gap is not None)
 
     def resume(self, begin: int, last: str, erased: Erased, gap: int | None) -> None:
@@ -140,13 +140,17 @@ class RecordCheck:
         if len(self._missing) > UNEXPLAINED:
             raise TooLarge(f"more than {UNEXPLAINED} records are missing so far")
 
-    def take(self, facts: Sequence[Fact], held: int, gap: int | None, part: int = 0) -> Iterator[Fact]:
+    def take(
+        self, facts: Sequence[Fact], held: int, gap: int | None, silent: tuple[int, int] = (0, 0)
+    ) -> Iterator[Fact]:
         """Check the next entries against those before them; yield each that says something.
 
-        `held` of them hash to their entries, `part` more that were shown in part.
+        `held` of them hash to their entries; of the `silent` more, so many were
+        shown in part, and so many lie in bundles that cannot be read.
         """
         self.held += held
-        self.part += part
+        self.part += silent[0]
+        self.lost += silent[1]
         if self._gap is None:
             self._gap = gap
         for index, fields in facts:

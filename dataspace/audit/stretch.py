@@ -54,6 +54,7 @@ class Told(msgspec.Struct, array_like=True):
     undecided: str | None = None  # why decisions were not made again
     decisions: dict[str, int] = {}
     part: int = 0  # records that were shown in part
+    lost: int = 0  # entries of bundles that cannot be read
 
 
 class Reading(msgspec.Struct, array_like=True):
@@ -129,6 +130,7 @@ class _Teller:
         if not self._active or begin >= end:
             return
         if content is None:
+            self._told.lost += end - max(start, begin)
             self._gap(max(start, begin))
             return
         try:

@@ -15,11 +15,16 @@ UNDER_WAY: Final = timedelta(minutes=5)
 
 
 class Gaps(Protocol):
-    """Knows how many records were shown in part."""
+    """Knows how many records say less than they hold."""
 
     @property
     def part(self) -> int:
-        """How many so far."""
+        """How many were shown in part so far."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """How many lie in bundles that cannot be read."""
         ...
 
 
@@ -162,6 +167,11 @@ class Verdicts:
         """How many records before this point say nothing."""
         return self._excuses.missing
 
+    @property
+    def lost(self) -> int:
+        """How many entries lie in bundles that cannot be read."""
+        return self._gaps.lost
+
     def resume(self, begin: int, excuses: Excuses) -> None:
         """Go on with entry `begin`."""
         self._next, self._excuses = begin, excuses
@@ -188,8 +198,8 @@ class Verdicts:
         self._judge(index, problem, _within(self._excuses.offers, offer, self.missing))
 
     def unknown_policy(self, index: int, problem: str, policy: str) -> None:
-        """Do so for a policy: an entry that adopts one is never erased, but may be shown in part."""
-        part = self._excuses.part + self._gaps.part
+        """Do so for a policy: what adopts one is never erased, but may be shown in part or unreadable."""
+        part = self._excuses.part + self._gaps.part + self._gaps.lost
         self._judge(index, problem, _within(self._excuses.policies, policy, min(part, self.missing)))
 
     def stale(self, index: int, problem: str, name: str, missing: int) -> None:

@@ -87,7 +87,7 @@ class Walk:
         told = reading.told
         self._add(told.problems, told.counts)
         self._records.miss(told.missing)
-        for index, fields in self._records.take(reading.facts, told.held, told.gap, told.part):
+        for index, fields in self._records.take(reading.facts, told.held, told.gap, (told.part, told.lost)):
             self._history.take(index, fields)
         self._decisions.update(told.decisions)
         if told.undecided is not None:

@@ -15,6 +15,7 @@ from dataspace.participants.models import Role
 from dataspace.policy.models import PolicyInput
 from dataspace.proof.record import SALT_SIZE
 from dataspace.proof.verify import verify_receipt
+from dataspace.transfer.models import Budget
 from tests.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures
 from tests.simulator import Simulator, people, simulated
 
@@ -114,14 +115,18 @@ def test_who_oversees_the_log_is_told_which_entry_erased_it_and_nobody_else(spac
 
 
 def test_an_input_that_another_record_names_stays(space: Simulator) -> None:
-    _, _, entry = _asked(space)
+    _, agreement, entry = _asked(space)
     log, database = space.service.space.log, space.service.space.database
     with database.reading() as session:
         record = log.record(session, entry)
     assert record
     fields = {name: value for name, value in record.fields.items() if name not in ("kind", "time")}
-    free = {**fields, "units": 0, "epsilon": 0, "price": 0}
-    other = database.commit(lambda session: log.append(session, "query.answered", **free))
+
+    def again(session: Session) -> int:
+        session.get_one(Budget, agreement.id).units_spent += fields["units"]
+        return log.append(session, "query.answered", **fields)
+
+    other = database.commit(again)
     space.service.erasure.erase(space.operator, entry, BASIS)
     with database.reading() as session:
         assert _inputs(session, space, other)
