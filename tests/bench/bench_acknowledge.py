@@ -71,7 +71,7 @@ def _prepared(home: Path) -> tuple[str, str, list[list[list[bytes]]]]:
         agreement = space.agreed(consumer, offer)
 
         def body(size: int) -> bytes:
-            found = answered(space, consumer, agreement, size)
+            found = answered(space, consumer, agreement, size, charged=False)
             return json.dumps([{"entry": entry, "answer_sha256": digest} for entry, digest in found]).encode()
 
         lists = [

@@ -10,8 +10,12 @@ from dataspace.transfer.models import Budget
 from tests.simulator import Simulator
 
 
-def answered(space: Simulator, consumer: Caller, agreement: Agreement, count: int) -> list[tuple[int, str]]:
-    """Ask once, then append entries of answers to the same question under the same decision, each charged.
+def answered(
+    space: Simulator, consumer: Caller, agreement: Agreement, count: int, *, charged: bool = True
+) -> list[tuple[int, str]]:
+    """Ask once, then append entries of answers to the same question under the same decision.
+
+    Each is charged; if not, as units soon run out, no audit calls the ledger right.
 
     Returns the index and the digest of each of the latter; nobody computed them.
     """
@@ -28,7 +32,8 @@ def answered(space: Simulator, consumer: Caller, agreement: Agreement, count: in
             digest = hashlib.sha256(f"answer {number}".encode()).hexdigest()
             told = {**fields, "answer_sha256": digest}
             made.append((log.append(session, "query.answered", **told), digest))
-        session.get_one(Budget, agreement.id).units_spent += count * fields["units"]
+        if charged:
+            session.get_one(Budget, agreement.id).units_spent += count * fields["units"]
         return made
 
     return space.service.space.database.commit(act)
