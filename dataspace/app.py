@@ -26,7 +26,7 @@ from dataspace.membership.admit import Admission, Membership, checked_hash
 from dataspace.policy import PolicyEngine, open_policy
 from dataspace.policy.models import PolicyBundle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.settings import Settings
 from dataspace.space import Space, utc_now
 from dataspace.web.service import Service

@@ -41,7 +41,7 @@ from dataspace.audit.walk import Progress, Walk
 from dataspace.audit.workers import Workers, sealed
 from dataspace.errors import DataSpaceError, NotFound, TooLarge, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.rotation import LogKeys
 from dataspace.proof.tiles import WIDTH
 from dataspace.proof.verify import AnchorChecker, Outcome

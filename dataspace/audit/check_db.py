@@ -19,7 +19,7 @@ from dataspace.audit.home import Home
 from dataspace.audit.report import MARKS, Report, Stage, as_json, printable
 from dataspace.errors import Unavailable
 from dataspace.keys import open_keys
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.verify import Outcome
 from dataspace.settings import Settings
 

@@ -24,7 +24,8 @@ from dataspace.audit.progress import progress_bar
 from dataspace.audit.report import Report, as_json, as_text, printable
 from dataspace.errors import DataSpaceError, Malformed, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier, split
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import split
 
 Progress = Callable[[int, int], None]
 

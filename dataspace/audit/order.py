@@ -13,7 +13,7 @@ from dataspace.audit.report import Stage
 from dataspace.errors import Malformed, VerificationError
 from dataspace.proof import note
 from dataspace.proof.canonical import parse
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.verify import AnchorChecker
 from dataspace.proof.witnesses import LIMIT as POLICY_LIMIT
 from dataspace.proof.witnesses import WitnessPolicy

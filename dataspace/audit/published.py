@@ -25,8 +25,9 @@ from dataspace.audit.tree import Tree
 from dataspace.errors import NotFound, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
+from dataspace.proof.key import NoteKey
 from dataspace.proof.merkle import HASH_SIZE
-from dataspace.proof.note import NoteKey, read_note, split
+from dataspace.proof.note import read_note, split
 from dataspace.proof.rotation import LogKeys
 from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.proof.vkey import parse_vkey

@@ -19,6 +19,7 @@ from dataspace.policy import facts
 from dataspace.proof import note
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.disclosure import Disclosure
+from dataspace.proof.encoding import decode_base64
 from dataspace.proof.merkle import HASH_SIZE
 from dataspace.proof.receipt import AnchorEvidence
 from dataspace.proof.record import Record
@@ -290,4 +291,4 @@ def _token(value: Any) -> TimeToken:
         raise VerificationError("malformed timestamp: want an authority and a token")
     if len(encoded) > TOKEN_LIMIT * 2:
         raise VerificationError(f"malformed timestamp: {len(encoded)} characters, want {TOKEN_LIMIT} bytes")
-    return TimeToken(authority, note.decode_base64(encoded, "timestamp"))
+    return TimeToken(authority, decode_base64(encoded, "timestamp"))

@@ -21,7 +21,8 @@ from typing import Final
 from dataspace.errors import Conflict, DataSpaceError, Malformed, Unavailable, VerificationError
 from dataspace.ledger.outbound import Answer, checked_url, post
 from dataspace.proof.checkpoint import Checkpoint, decimal
-from dataspace.proof.note import NoteKey, signature_line, split
+from dataspace.proof.key import NoteKey
+from dataspace.proof.note import signature_line, split
 from dataspace.proof.witnesses import WitnessPolicy
 
 Prove = Callable[[int], Sequence[bytes]]  # from an older size to that of the checkpoint

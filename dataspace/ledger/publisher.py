@@ -35,7 +35,8 @@ from dataspace.ledger.store import LOG, Store, StoredKey
 from dataspace.ledger.timestamps import Authority
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import PostQuantumCosigner
-from dataspace.proof.note import NoteKey, Verifier, read_note
+from dataspace.proof.key import NoteKey, Verifier
+from dataspace.proof.note import read_note
 from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.proof.vkey import parse_vkey
 from dataspace.proof.witnesses import WitnessPolicy

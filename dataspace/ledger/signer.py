@@ -13,7 +13,7 @@ from dataspace.errors import Unavailable
 from dataspace.keys import KeyStore
 from dataspace.ledger.store import LOG, Store
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.rotation import Rotation
 
 KEY: Final = "log"

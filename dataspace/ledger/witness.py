@@ -42,7 +42,9 @@ from dataspace.ledger.models import WitnessedLog
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint, decimal
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
-from dataspace.proof.note import NoteKey, Verifier, decode_base64, read_note, signature_line, split
+from dataspace.proof.encoding import decode_base64
+from dataspace.proof.key import NoteKey, Verifier
+from dataspace.proof.note import read_note, signature_line, split
 from dataspace.proof.vkey import EcdsaKey
 from dataspace.proof.witnesses import KnownLog
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from dataspace.errors import VerificationError
+from dataspace.proof.encoding import decode_base64
+from dataspace.proof.key import NoteKey
 from dataspace.proof.merkle import EMPTY, HASH_SIZE
-from dataspace.proof.note import NoteKey, decode_base64, open_note
+from dataspace.proof.note import open_note
 from dataspace.proof.note import sign as sign_note
 
 LARGEST: Final = 2**63 - 1

@@ -18,15 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof.checkpoint import LARGEST, Checkpoint
-from dataspace.proof.note import (
-    NoteKey,
-    check_ed25519,
-    check_name,
-    join_vkey,
-    make_key_id,
-    read_note,
-    signature_line,
-)
+from dataspace.proof.key import ED25519_SIZE, NoteKey, PublicKey, check_ed25519
+from dataspace.proof.note import read_note, signature_line
 
 ED25519: Final = b"\x04"
 ML_DSA_44: Final = b"\x06"
@@ -35,24 +28,11 @@ PUBLIC_KEY_SIZE: Final = 1312  # bytes, of ML-DSA-44 (FIPS 204 table 2)
 
 
 @dataclass(frozen=True)
-class Cosigner:
+class Cosigner(PublicKey):
     """A public Ed25519 key that cosigns (type 0x04)."""
 
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if len(self.public_key) != 32:
-            raise VerificationError(f"malformed key: {len(self.public_key)} bytes, want 32")
-
-    @property
-    def key_id(self) -> bytes:
-        """The first four bytes of the hash over name, type and key."""
-        return make_key_id(self.name, ED25519 + self.public_key)
-
-    def __str__(self) -> str:
-        return join_vkey(self, ED25519 + self.public_key)
+    TYPE = ED25519
+    SIZE = ED25519_SIZE
 
     def verify(self, text: str, signature: bytes) -> int:
         """Check one cosignature; return its time in POSIX seconds.
@@ -79,24 +59,11 @@ class Cosigner:
 
 
 @dataclass(frozen=True)
-class PostQuantumCosigner:
+class PostQuantumCosigner(PublicKey):
     """A public ML-DSA-44 key that cosigns (type 0x06)."""
 
-    name: str
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if len(self.public_key) != PUBLIC_KEY_SIZE:
-            raise VerificationError(f"malformed key: {len(self.public_key)} bytes, want {PUBLIC_KEY_SIZE}")
-
-    @property
-    def key_id(self) -> bytes:
-        """The first four bytes of the hash over name, type and key."""
-        return make_key_id(self.name, ML_DSA_44 + self.public_key)
-
-    def __str__(self) -> str:
-        return join_vkey(self, ML_DSA_44 + self.public_key)
+    TYPE = ML_DSA_44
+    SIZE = PUBLIC_KEY_SIZE
 
     def verify(self, text: str, signature: bytes) -> int:
         """Check one cosignature; return its time in POSIX seconds, or 0 if it states none.

@@ -18,8 +18,8 @@ from typing import Any, Final, Self
 
 from dataspace.errors import Malformed, VerificationError
 from dataspace.proof.canonical import ordered
+from dataspace.proof.encoding import decode_base64
 from dataspace.proof.merkle import HASH_SIZE, root
-from dataspace.proof.note import decode_base64
 from dataspace.proof.record import SALT_SIZE, VERSION, Record, field_hashes
 
 MEMBER: Final = "disclosure"

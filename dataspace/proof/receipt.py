@@ -19,8 +19,8 @@ from dataspace.errors import VerificationError
 from dataspace.proof.canonical import JSON, canonical, parse
 from dataspace.proof.checkpoint import decimal
 from dataspace.proof.disclosure import MEMBER, Disclosure
+from dataspace.proof.encoding import decode_base64
 from dataspace.proof.merkle import HASH_SIZE
-from dataspace.proof.note import decode_base64
 from dataspace.proof.record import Record
 
 FORMAT: Final = "dataspace-receipt@v1"

@@ -24,7 +24,7 @@ from typing import Any, Final, Self
 from dataspace.errors import Malformed, VerificationError
 from dataspace.proof import merkle
 from dataspace.proof.canonical import LIMIT, members
-from dataspace.proof.note import decode_base64
+from dataspace.proof.encoding import decode_base64
 
 VERSION: Final = b"\x01"
 SALT_SIZE: Final = 32

@@ -22,7 +22,8 @@ from typing import Final, Self
 
 from dataspace.errors import VerificationError
 from dataspace.proof.checkpoint import LARGEST, Checkpoint, decimal
-from dataspace.proof.note import Verifier, open_note, sign, signature_line, split
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import open_note, sign, signature_line, split
 
 FORMAT: Final = "dataspace/key-rotation/v1"
 REASONS: Final = ("scheduled", "compromised")

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_ds
 
 from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import check_name, join_vkey, make_key_id, signature_line
+from dataspace.proof.key import PublicKey
+from dataspace.proof.note import signature_line
 
 TYPE: Final = b"\xffdataspace/secp256k1-anchor/v1"
 DOMAIN: Final = b"dataspace/ledger-anchor/v1".ljust(32, b"\0")
@@ -36,25 +37,15 @@ _Point = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class AnchorKey:
+class AnchorKey(PublicKey):
     """A public secp256k1 key, compressed to 33 bytes, under the name it signs as: the log's origin."""
 
-    name: str
-    public_key: bytes
+    TYPE = TYPE
+    SIZE = 33
 
     def __post_init__(self) -> None:
-        check_name(self.name)
-        if len(self.public_key) != 33:
-            raise VerificationError(f"malformed key: {len(self.public_key)} bytes, want 33")
+        super().__post_init__()
         _public(self.public_key)
-
-    @property
-    def key_id(self) -> bytes:
-        """The first four bytes of the hash over name, type and key."""
-        return make_key_id(self.name, TYPE + self.public_key)
-
-    def __str__(self) -> str:
-        return join_vkey(self, TYPE + self.public_key)
 
     def verify(self, text: str, signature: bytes) -> None:
         """Check one signature, and that a contract recovers this key from it.

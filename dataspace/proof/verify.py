@@ -25,8 +25,8 @@ from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof.canonical import parse
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.disclosure import Disclosure
+from dataspace.proof.key import Verifier
 from dataspace.proof.merkle import leaf_hash, verify_consistency, verify_inclusion
-from dataspace.proof.note import Verifier
 from dataspace.proof.receipt import FORMAT, LIMIT, AnchorEvidence, Receipt
 from dataspace.proof.record import Record
 from dataspace.proof.rotation import LogKeys

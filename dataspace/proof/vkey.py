@@ -1,6 +1,6 @@
 """Verifier keys of every type that is verified here (C2SP signed-note, "Verifier keys").
 
-    0x01  Ed25519 over the text                   note.Verifier
+    0x01  Ed25519 over the text                   key.Verifier
     0x02  ECDSA over the text                     EcdsaKey
     0x04  Ed25519 cosignature with its time       cosignature.Cosigner
     0x05  RFC 6962 tree head signature            TreeHeadKey
@@ -21,19 +21,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from dataspace.errors import VerificationError
-from dataspace.proof import cosignature, note, secp256k1
+from dataspace.proof import cosignature, secp256k1
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
-from dataspace.proof.note import (
+from dataspace.proof.key import (
+    ED25519,
     NoteKey,
     Verifier,
     check_name,
     check_vkey,
     join_vkey,
     make_key_id,
-    open_note,
     split_vkey,
 )
+from dataspace.proof.note import open_note
 from dataspace.proof.secp256k1 import AnchorKey
 
 __all__ = ["EcdsaKey", "NoteKey", "TreeHeadKey", "open_note", "parse_vkey"]
@@ -60,7 +61,7 @@ class EcdsaKey:
         return sha256(self.public_key).digest()[:4]
 
     def __str__(self) -> str:
-        return join_vkey(self, ECDSA + self.public_key)
+        return join_vkey(self.name, self.key_id, ECDSA + self.public_key)
 
     def verify(self, text: str, signature: bytes) -> None:
         """Check one signature.
@@ -93,7 +94,7 @@ class TreeHeadKey:
         return make_key_id(self.name, TREE_HEAD + sha256(self.public_key).digest())
 
     def __str__(self) -> str:
-        return join_vkey(self, TREE_HEAD + self.public_key)
+        return join_vkey(self.name, self.key_id, TREE_HEAD + self.public_key)
 
     def verify(self, text: str, signature: bytes) -> None:
         """Check one tree head signature: milliseconds, SHA-256 and ECDSA (4, 3), length, signature.
@@ -114,7 +115,7 @@ class TreeHeadKey:
 
 _TYPES: Final[Mapping[bytes, Callable[[str, bytes], NoteKey]]] = MappingProxyType(
     {
-        note.ED25519: Verifier,
+        ED25519: Verifier,
         ECDSA: EcdsaKey,
         cosignature.ED25519: Cosigner,
         TREE_HEAD: TreeHeadKey,

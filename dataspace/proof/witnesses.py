@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from dataspace.errors import VerificationError
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner, cosigned
-from dataspace.proof.note import NoteKey
+from dataspace.proof.key import NoteKey
 from dataspace.proof.vkey import parse_vkey
 
 LIMIT: Final = 1 << 20  # characters of one file: 32 logs, witnesses and groups are 120 kB at most

@@ -12,7 +12,8 @@ from sqlmodel import Session
 from dataspace.ledger.models import LedgerCheckpoint, LedgerCosignature, LedgerTimestamp
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
-from dataspace.proof.note import Verifier, split
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import split
 from dataspace.proof.witnesses import WitnessPolicy
 from tests.audit.scene import ORIGIN, Scene, played
 

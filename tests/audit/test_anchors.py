@@ -15,7 +15,7 @@ from dataspace.errors import Conflict, Unavailable, VerificationError
 from dataspace.ledger.anchors import Head
 from dataspace.proof.canonical import canonical
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.receipt import AnchorEvidence
 from tests.audit.conftest import Copy, failed, told
 from tests.audit.scene import Scene, played

@@ -13,7 +13,7 @@ from dataspace.audit.report import Stage
 from dataspace.audit.sources import Evidence, Home
 from dataspace.errors import VerificationError
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.verify import Outcome
 from tests.audit.conftest import Copy, failed, told
 from tests.audit.scene import ORIGIN, Scene, played

@@ -11,7 +11,7 @@ from dataspace.audit.report import Report, Stage
 from dataspace.audit.sources import Evidence, Home
 from dataspace.ledger.models import LedgerKey
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.rotation import LogKeys, Rotation
 from tests.audit.conftest import Copy, failed, told
 from tests.audit.scene import ORIGIN, Scene

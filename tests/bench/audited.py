@@ -18,7 +18,7 @@ from dataspace.audit.home import Home
 from dataspace.errors import NotFound
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.record import Record, seal
 from dataspace.proof.tiles import WIDTH, Tile, join_entries, tiles_at
 

@@ -17,7 +17,7 @@ from dataspace.ledger.log import Log
 from dataspace.ledger.store import Store
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.record import seal
 from tests.bench.timing import Rows, in_turn
 from tests.ledger.conftest import ORIGIN, create_tables

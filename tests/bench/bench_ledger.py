@@ -14,7 +14,8 @@ from sqlmodel import Session
 from dataspace.database import Database
 from dataspace.keys.file import FileKeys
 from dataspace.ledger.log import Log
-from dataspace.proof.note import Verifier, split
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import split
 from dataspace.proof.verify import verify_receipt
 from tests.bench.timing import Rows, in_turn
 from tests.ledger.conftest import ORIGIN, create_tables

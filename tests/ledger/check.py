@@ -15,7 +15,7 @@ from dataspace.ledger.store import Store, StoredEntry
 from dataspace.ledger.views import record_of
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.tiles import HEIGHT
 
 _PAGE: Final = 1024  # entries read at once

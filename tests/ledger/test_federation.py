@@ -16,7 +16,7 @@ import pytest
 
 from dataspace.app import initialise, public_keys
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.verify import verify_receipt
 from dataspace.proof.witnesses import WitnessPolicy
 from dataspace.settings import Settings

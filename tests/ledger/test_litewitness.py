@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import Cosigner
-from dataspace.proof.note import NoteKey, Verifier, open_note
+from dataspace.proof.key import NoteKey, Verifier
+from dataspace.proof.note import open_note
 from dataspace.proof.vkey import parse_vkey
 from tests.ledger.conftest import Ledger
 from tests.ledger.parties import asked, keyed, neighbour, policy, publisher, submission

@@ -16,7 +16,7 @@ from dataspace.errors import Malformed, NotFound, TooLarge, Unavailable
 from dataspace.ledger.log import Log
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.tiles import split_entries, split_hashes, tiles_at
 from dataspace.proof.verify import verify_receipt
 from tests.ledger.check import check_ledger

@@ -10,7 +10,8 @@ from dataspace.ledger.keyring import Role, verifier_keys
 from dataspace.ledger.log import Log
 from dataspace.ledger.publisher import Publisher
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier, open_note
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import open_note
 from dataspace.proof.vkey import parse_vkey
 from tests.ledger.conftest import ORIGIN, Ledger
 from tests.ledger.parties import keyed, newest_note, publisher, served_size

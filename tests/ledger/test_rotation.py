@@ -8,7 +8,7 @@ from sqlmodel import Session
 from dataspace.errors import Conflict, Unavailable, VerificationError
 from dataspace.ledger.log import Log
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.rotation import LogKeys
 from dataspace.proof.verify import verify_receipt
 from tests.ledger.check import check_ledger

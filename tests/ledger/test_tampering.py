@@ -15,7 +15,7 @@ from dataspace.errors import Unavailable, VerificationError
 from dataspace.ledger.views import Views
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.record import seal
 from dataspace.proof.verify import verify_growth
 from tests.ledger.check import check_ledger

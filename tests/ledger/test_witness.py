@@ -26,7 +26,8 @@ from dataspace.ledger.witness import Witness
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import PostQuantumCosigner, cosigned
-from dataspace.proof.note import Verifier, open_note, sign
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import open_note, sign
 from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.proof.vkey import parse_vkey
 from dataspace.proof.witnesses import KnownLog

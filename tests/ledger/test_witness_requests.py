@@ -18,7 +18,7 @@ from dataspace.errors import (
     Unprocessable,
 )
 from dataspace.ledger.witness import BODY_LIMIT, split_request
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from tests.ledger.parties import neighbour, submission
 from tests.programs import shared
 

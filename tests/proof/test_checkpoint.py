@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from dataspace.errors import VerificationError
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.key import Verifier
 from dataspace.proof.merkle import EMPTY
-from dataspace.proof.note import Verifier, open_note
+from dataspace.proof.note import open_note
 from dataspace.proof.note import sign as sign_note
 from tests.programs import shared
 from tests.proof.test_note import KEY, VERIFIER

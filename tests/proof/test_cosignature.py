@@ -16,7 +16,9 @@ from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner, cosigned, subtree_message
-from dataspace.proof.note import Verifier, decode_base64, signature_line, split
+from dataspace.proof.encoding import decode_base64
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import signature_line, split
 from dataspace.proof.vkey import open_note, parse_vkey
 from tests.programs import shared
 from tests.proof.test_checkpoint import HEAD

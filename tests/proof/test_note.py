@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import VerificationError
-from dataspace.proof.note import ED25519, Verifier, open_note, read_note, sign, signature_line, split
+from dataspace.proof.key import ED25519, Verifier
+from dataspace.proof.note import open_note, read_note, sign, signature_line, split
 from tests.programs import shared
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

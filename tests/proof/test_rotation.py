@@ -10,7 +10,8 @@ from dataspace.errors import VerificationError
 from dataspace.proof import merkle
 from dataspace.proof import rotation as rotation_module
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier, open_note, sign, signature_line, split
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import open_note, sign, signature_line, split
 from dataspace.proof.rotation import LIMIT, LogKeys, Rotation
 
 ORIGIN = "example.com/log"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dataspace.errors import VerificationError
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.key import NoteKey
 from dataspace.proof.note import open_note
 from dataspace.proof.secp256k1 import SIGNATURE_SIZE, AnchorKey, digest
 from tests.proof.test_checkpoint import HEAD
@@ -51,7 +52,8 @@ def test_the_verifier_key_is_what_it_was_when_it_was_fixed() -> None:
 
 def test_a_note_opens_under_the_keys_of_one_name() -> None:
     note = HEAD.sign(VERIFIER, KEY.sign) + ANCHOR.line(HEAD.text(), SIGNATURE)
-    assert [key for key, _ in open_note(note, [VERIFIER, ANCHOR]).signed] == [VERIFIER, ANCHOR]
+    keys: list[NoteKey] = [VERIFIER, ANCHOR]
+    assert [key for key, _ in open_note(note, keys).signed] == keys
 
 
 @given(st.integers(1, 2**63 - 1), st.binary(min_size=32, max_size=32), st.integers(1, ORDER - 1))

@@ -11,7 +11,8 @@ from dataspace.errors import Unavailable, VerificationError
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.disclosure import disclose
-from dataspace.proof.note import Verifier, sign, signature_line, split
+from dataspace.proof.key import Verifier
+from dataspace.proof.note import sign, signature_line, split
 from dataspace.proof.receipt import LIMIT, AnchorEvidence, Receipt
 from dataspace.proof.record import Record
 from dataspace.proof.rotation import Rotation

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from dataspace.errors import VerificationError
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import PostQuantumCosigner
-from dataspace.proof.note import NoteKey, Verifier, signature_line
+from dataspace.proof.key import NoteKey, Verifier
+from dataspace.proof.note import signature_line
 from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.proof.vkey import EcdsaKey, TreeHeadKey, open_note, parse_vkey
 from tests.programs import shared

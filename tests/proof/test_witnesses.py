@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from dataspace.errors import VerificationError
 from dataspace.proof.cosignature import Cosigner
-from dataspace.proof.note import Verifier, signature_line
+from dataspace.proof.key import NoteKey, Verifier
+from dataspace.proof.note import signature_line
 from dataspace.proof.witnesses import LIMIT, Group, KnownLog, Witness, WitnessPolicy
 from tests.proof.test_checkpoint import HEAD
 from tests.proof.test_cosignature import (
@@ -121,9 +122,9 @@ def test_names_are_opaque_and_other_scripts_part_nothing() -> None:
 
 
 def test_every_type_of_note_key_may_be_a_logs_and_none_but_a_cosigners_a_witness() -> None:
-    logs = (VERIFIER, WITNESS, PQ_WITNESS, ANCHOR)
+    logs: list[NoteKey] = [VERIFIER, WITNESS, PQ_WITNESS, ANCHOR]
     policy = WitnessPolicy.parse("".join(f"log {key}\n" for key in logs) + "quorum none\n")
-    assert [known.key for known in policy.logs] == list(logs)
+    assert [known.key for known in policy.logs] == logs
     for key in (VERIFIER, ANCHOR):
         with pytest.raises(VerificationError, match=r"line 1: .* type 0x04 or 0x06"):
             WitnessPolicy.parse(f"witness a {key}\nquorum none\n")

@@ -7,8 +7,8 @@ import pytest
 
 from dataspace.errors import NotFound
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.key import Verifier
 from dataspace.proof.merkle import leaf_hash, verify_inclusion
-from dataspace.proof.note import Verifier
 from dataspace.proof.receipt import InclusionProof, Receipt, decode_hashes
 from dataspace.proof.record import Record
 from dataspace.transfer.proofs import prove

@@ -9,8 +9,9 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from dataspace.proof.checkpoint import Checkpoint
+from dataspace.proof.key import Verifier
 from dataspace.proof.merkle import leaf_hash, root, verify_inclusion
-from dataspace.proof.note import Verifier, open_note
+from dataspace.proof.note import open_note
 from dataspace.proof.receipt import AnchorEvidence, InclusionProof
 from dataspace.proof.tiles import Tile, split_entries, split_hashes
 from dataspace.proof.vkey import parse_vkey

@@ -14,7 +14,7 @@ from dataspace.ledger.witness import BODY_LIMIT
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import cosigned
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.vkey import parse_vkey
 from tests.ledger.parties import submission
 from tests.simulator import Simulator, simulated

@@ -14,7 +14,7 @@ from dataspace.ledger.anchors.ownership import hand_over
 from dataspace.ledger.anchors.pins import split
 from dataspace.ledger.anchors.signing import address_of, anchor_signature, public_key
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.note import Verifier
+from dataspace.proof.key import Verifier
 from dataspace.proof.secp256k1 import AnchorKey
 from tests.contracts.trees import root
 from tests.ledger.anchors.conftest import KEY, Place, final, head, publish, through
