@@ -41,6 +41,7 @@ class Settings:
     worker: str = "inline"
     workers: int = 2
     upload_limit: int = 1 << 30
+    sources: str = ""
     worker_memory: int = 4 << 30
     query_seconds: int = 20
     anchor_seconds: int = 60

@@ -21,13 +21,31 @@ class Type(StrEnum):
 
 
 class Method(StrEnum):
-    """How values of a column leave as rows (the terms of ISO/IEC 20889)."""
+    """How values of a column leave as rows (the terms of ISO/IEC 20889).
+
+    `dataspace.privacy.desensitize` says what each does and which parameters it takes.
+    """
 
     KEEP = "keep"
+    ROUND = "round"
+    TOP_CODE = "top_code"
+    GENERALIZE = "generalize"
+    MICROAGGREGATE = "microaggregate"
+    NOISE = "noise"
+    SHIFT = "shift"
+    MASK = "mask"
+    PSEUDONYMIZE = "pseudonymize"
+    FPE = "fpe"
     SUPPRESS = "suppress"
-    MASK = "mask"  # parameters: first, last: how many characters stay
-    GENERALIZE = "generalize"  # parameters: unit ("year", "month") of dates, width of numbers, first of text
-    PSEUDONYMIZE = "pseudonymize"  # HMAC-SHA256 under the agreement's key, 32 hex digits
+
+
+class Attribute(StrEnum):
+    """What a column tells of the subject to somebody who looks for one (the terms of GB/T 37964-2019)."""
+
+    IDENTIFIER = "identifier"
+    QUASI = "quasi-identifier"
+    SENSITIVE = "sensitive"
+    OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,7 @@ class Column:
     `category` is a field of the zone's pack (`resident_id`, `amount`, ...) or
     `general`. `aggregable` allows SUM and AVG over the unmasked values.
     `subject` marks the columns that together say whom a row is about.
+    `attribute` is what the measures of risk take the column for.
     """
 
     name: str
@@ -47,6 +66,7 @@ class Column:
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     aggregable: bool = False
     subject: bool = False
+    attribute: Attribute = Attribute.OTHER
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON-ready data."""
@@ -61,6 +81,8 @@ class Column:
 
         """
         try:
-            return cls(**{**data, "type": Type(data["type"]), "method": Method(data["method"])})
+            closed = {"type": Type(data["type"]), "method": Method(data["method"])}
+            attribute = Attribute(data.get("attribute", Attribute.OTHER))
+            return cls(**{**data, **closed, "attribute": attribute})
         except (KeyError, TypeError, ValueError) as error:
             raise Malformed("malformed column: want the fields of a confirmed column") from error

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, BigInteger
 from sqlmodel import Field, SQLModel
 
 from dataspace.moment import Moment
@@ -22,19 +22,98 @@ class Form(StrEnum):
     ENCRYPTED = "encrypted"
 
 
+class State(StrEnum):
+    """Where an upload stands; `Upload.stage` says more while it is being read."""
+
+    RECEIVING = "receiving"
+    READING = "reading"
+    READY = "ready"
+    FAILED = "failed"
+
+
 class Upload(SQLModel, table=True):
-    """A file that was read and waits for its provider's word; `proposal` is what intake found."""
+    """A file on its way to become a version of a dataset; `proposal` is what intake found, once it is ready.
+
+    `key` is its data key, wrapped by the zone's. While it is received, `parts`
+    are the sealed pieces that lie in staging, each `[offset, size]`, `length`
+    is what was announced, and `declared` what its sender says of it. `problem`
+    is why it failed, as a problem document without its address.
+    """
 
     id: str = Field(primary_key=True)
     provider: str = Field(foreign_key="participant.id", index=True)
     zone: str
     filename: str
-    source_sha256: str
-    payload_sha256: str
-    rows: int
-    size: int
-    proposal: dict[str, Any] = Field(sa_type=JSON)
+    source_sha256: str = ""
+    payload_sha256: str = ""
+    rows: int = 0
+    size: int = 0
+    proposal: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     key: bytes
+    created: datetime = Field(sa_type=Moment)
+    state: str = Field(default=State.READY, index=True)
+    stage: str = ""
+    progress: int = 0  # of the stage, in percent
+    length: int = Field(default=0, sa_type=BigInteger)
+    parts: list[list[int]] = Field(default_factory=list, sa_type=JSON)
+    declared: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    problem: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+
+
+class Source(SQLModel, table=True):
+    """A database of a provider's that datasets are read from; `wrapped` is its address with the password."""
+
+    id: str = Field(primary_key=True)
+    provider: str = Field(foreign_key="participant.id", index=True)
+    zone: str
+    name: str
+    wrapped: bytes
+    created: datetime = Field(sa_type=Moment)
+
+
+class ColumnRule(SQLModel, table=True):
+    """What a provider said a column is, when it corrected a proposal: said once, it holds for its next files.
+
+    `name` is the column's, as `zones.classify.rule_name` writes it.
+    """
+
+    __tablename__ = "column_rule"
+
+    provider: str = Field(primary_key=True, foreign_key="participant.id")
+    zone: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    category: str
+    created: datetime = Field(sa_type=Moment)
+
+
+class Recogniser(SQLModel, table=True):
+    """A kind of column of a provider's own; `field` is a field of a zone pack, as JSON."""
+
+    id: str = Field(primary_key=True)
+    provider: str = Field(foreign_key="participant.id", index=True)
+    zone: str
+    field: dict[str, Any] = Field(sa_type=JSON)
+    created: datetime = Field(sa_type=Moment)
+
+
+class Approval(SQLModel, table=True):
+    """What a second person is asked for before an upload may be registered, and what it said.
+
+    `asked` are the reason codes that would be lifted; `registration_sha256` is
+    of the very columns, terms and report they would be lifted for.
+    """
+
+    id: str = Field(primary_key=True)
+    provider: str = Field(foreign_key="participant.id", index=True)
+    upload: str = Field(index=True)
+    zone: str
+    asked: list[str] = Field(sa_type=JSON)
+    basis: str
+    registration_sha256: str
+    report: dict[str, Any] = Field(sa_type=JSON)
+    state: str = "requested"  # approved, rejected
+    by: str = ""
+    entry: int | None = None
     created: datetime = Field(sa_type=Moment)
 
 
@@ -46,12 +125,18 @@ class Dataset(SQLModel, table=True):
     zone: str = Field(index=True)
     title: str
     description: str
+    listing: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     created: datetime = Field(sa_type=Moment)
     withdrawn: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class DatasetVersion(SQLModel, table=True):
-    """One registered file: its confirmed columns, digests and entry."""
+    """One registered file: its confirmed columns, digests and entry.
+
+    `report` is what was measured of it (`report.py`), and `release` how its
+    rows are kept k-anonymous (`privacy.release`); both are empty for versions
+    that were registered before there were reports.
+    """
 
     __tablename__ = "dataset_version"
 
@@ -65,6 +150,9 @@ class DatasetVersion(SQLModel, table=True):
     payload_sha256: str
     path: str
     entry: int
+    report: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    report_sha256: str = ""
+    release: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     created: datetime = Field(sa_type=Moment)
 
 
@@ -83,7 +171,9 @@ class Offer(SQLModel, table=True):
 
     `units` and `epsilon` (in millionths) are what one agreement grants;
     `price` is in fen for one unit. An `automatic` offer is agreed to by the
-    service in the provider's name when the policy allows it.
+    service in the provider's name when the policy allows it. `methods` maps a
+    column to the stricter method it leaves by under this offer, `sample` is
+    the percentage of the subjects whose rows leave.
     """
 
     id: str = Field(primary_key=True)
@@ -98,5 +188,7 @@ class Offer(SQLModel, table=True):
     row_limit: int
     days: int
     automatic: bool
+    methods: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    sample: int = 100
     expires: datetime = Field(sa_type=Moment)
     created: datetime = Field(sa_type=Moment)

@@ -83,3 +83,17 @@ class Acknowledgement(SQLModel, table=True):
 
     answered: int = Field(primary_key=True, sa_type=_COUNT, sa_column_kwargs={"autoincrement": False})
     entry: int = Field(unique=True, sa_type=_COUNT)
+
+
+class Prepared(SQLModel, table=True):
+    """Columns that cost much to desensitize, computed once for an agreement and a version, and sealed.
+
+    `methods_sha256` is of the columns and methods they were computed by, `key` the wrapped data key.
+    """
+
+    agreement: str = Field(primary_key=True, foreign_key="agreement.id")
+    version: int = Field(primary_key=True)
+    methods_sha256: str = Field(primary_key=True)
+    path: str
+    key: bytes
+    created: datetime = Field(sa_type=Moment)
