@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlmodel import Session
 
 from dataspace.database import Database
 from dataspace.keys import KeyStore
 from dataspace.keys.file import FileKeys
+from dataspace.ledger.anchors.signing import public_key
 from dataspace.ledger.log import Log
 from dataspace.ledger.store import LOG, Store
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
@@ -101,14 +100,8 @@ def _vkey(role: Role, name: str, origin: str, keys: FileKeys) -> str:
         case Role.POST_QUANTUM:
             return str(PostQuantumCosigner(origin, keys.public_key(name)))
         case Role.ANCHOR:
-            return str(AnchorKey(origin, _compressed(keys.raw(name))))
+            return str(AnchorKey(origin, public_key(keys.raw(name))))
         case Role.WITNESS:
             return str(Cosigner(witness_name(origin), keys.public_key(name)))
         case Role.WITNESS_POST_QUANTUM:
             return str(PostQuantumCosigner(witness_name(origin), keys.public_key(name)))
-
-
-def _compressed(secret: bytes) -> bytes:
-    """Return the compressed public key of a secret key of secp256k1, 33 bytes."""
-    public = ec.derive_private_key(int.from_bytes(secret), ec.SECP256K1()).public_key()
-    return public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
