@@ -106,13 +106,8 @@ class RecordCheck:
         self._notebook = notebook
         self._missing: set[int] = set()
         self._gap: int | None = None
-        self._at = self._begin = 0
+        self._begin = 0
         self._latest = None if now is None else f"{now:%Y-%m-%dT%H:%M:%S}"
-
-    @property
-    def gaps(self) -> bool:
-        """Whether a record before this point was not there, so that what it said is not known."""
-        return self._gap is not None and self._gap < self._at
 
     @property
     def gap(self) -> int | None:
@@ -154,7 +149,6 @@ class RecordCheck:
         if self._gap is None:
             self._gap = gap
         for index, fields in facts:
-            self._at = index
             self._check_order(index, fields["time"])
             if fields["kind"] == "entry.erased":
                 self._check_erasure(index, fields["entry"])
