@@ -64,7 +64,7 @@ class Comparison:
             if name in implied:
                 yield row
             else:
-                self.wrong_if_complete(table, named(name), UNEXPLAINED)
+                self.wrong_unless_excused(table, named(name), UNEXPLAINED)
         for name in sorted(implied.keys() - there):
             self.wrong(table, named(name), MISSING)
 
@@ -82,12 +82,12 @@ class Comparison:
             self.value(table, key, name, getattr(row, name), value)
 
     def value(self, table: str, key: str, column: str, found: Any, implied: Any) -> None:
-        """Compare one column; what a missing entry may have changed only if none is missing."""
+        """Compare one column; what a missing record may have changed is wrong unless excused."""
         if found == implied:
             return
         problem = f"{column} is {_shown(found)}, the entries imply {_shown(implied)}"
         if column in _CHANGING:
-            self.wrong_if_complete(table, key, problem)
+            self.wrong_unless_excused(table, key, problem)
         else:
             self.wrong(table, key, problem)
 
@@ -96,8 +96,8 @@ class Comparison:
         if hashlib.sha256(content).hexdigest() != digest:
             self.wrong(table, key, "its content has another SHA-256 than its digest")
 
-    def wrong_if_complete(self, table: str, key: str, problem: str) -> None:
-        """Report what a missing record might explain, if none is missing; else keep it for `settle`."""
+    def wrong_unless_excused(self, table: str, key: str, problem: str) -> None:
+        """Report what a missing record may explain, but for the first `EXCUSED` of each: see `settle`."""
         if len(self.doubtful) < EXCUSED * self.gaps:
             self.doubtful.append((table, key, problem))
         else:

@@ -90,7 +90,7 @@ def datasets(comparison: Comparison) -> None:
                 if found.withdrawn is not None
                 else "no entry withdraws it"
             )
-            comparison.wrong_if_complete("dataset", row.id, f"withdrawn is {row.withdrawn}, {was}")
+            comparison.wrong_unless_excused("dataset", row.id, f"withdrawn is {row.withdrawn}, {was}")
 
 
 def versions(comparison: Comparison) -> None:
@@ -114,7 +114,7 @@ def keys(comparison: Comparison) -> None:
         found = comparison.history.datasets.get(row.dataset)
         key = f"{row.dataset} version {row.version}"
         if (row.dataset, row.version) not in implied:
-            comparison.wrong_if_complete("dataset_key", key, UNEXPLAINED)
+            comparison.wrong_unless_excused("dataset_key", key, UNEXPLAINED)
         elif found is not None and found.withdrawn is not None:
             comparison.wrong(
                 "dataset_key", key, f"entry {found.withdrawn} withdrew the dataset, and its key is there"
@@ -170,7 +170,7 @@ def budgets(comparison: Comparison) -> None:
         there.add(row.agreement)
         found = implied.get(row.agreement)
         if found is None:
-            comparison.wrong_if_complete("budget", row.agreement, UNEXPLAINED)
+            comparison.wrong_unless_excused("budget", row.agreement, UNEXPLAINED)
             continue
         granted = {"units": found.terms["units"], "epsilon": found.terms["epsilon"]}
         comparison.columns("budget", row.agreement, row, granted)
@@ -239,7 +239,7 @@ def _agreement_state(comparison: Comparison, row: Agreement, found: Agreed) -> N
     if found.ended is None and comparison.history.in_force(row.id):
         implied = State.FINALIZED
     if row.state != implied and {row.state, implied} & {State.TERMINATED, State.FINALIZED}:
-        comparison.wrong_if_complete(
+        comparison.wrong_unless_excused(
             "agreement", row.id, f"state is {row.state}, the entries imply {implied}"
         )
 
@@ -250,7 +250,7 @@ def _spent(comparison: Comparison, row: Budget, name: str, implied: int) -> None
     if spent < implied:
         comparison.wrong("budget", row.agreement, problem)
     elif spent > implied:
-        comparison.wrong_if_complete("budget", row.agreement, problem)
+        comparison.wrong_unless_excused("budget", row.agreement, problem)
     if getattr(row, f"{name}_reserved") < 0:
         comparison.wrong("budget", row.agreement, f"{name}_reserved is negative")
 
