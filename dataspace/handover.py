@@ -16,6 +16,7 @@ from dataspace.keys.file import FileKeys
 from dataspace.ledger.anchors import ownership
 from dataspace.ledger.anchors.signing import public_key
 from dataspace.ledger.keyring import Role, key_name
+from dataspace.ledger.store import LOG
 from dataspace.proof.secp256k1 import AnchorKey
 from dataspace.settings import Settings
 from dataspace.space import Space
@@ -36,7 +37,7 @@ def hand_over(settings: Settings, reason: str) -> tuple[int, str]:
         raise Malformed(f"the reason of a handover is {reason!r}, want {' or '.join(REASONS)}")
     with open_space(settings) as space:
         with space.database.reading() as session:
-            name = f"log/v{len(space.log.rotations(session)) + 2}"
+            name = _next(key_name(session, LOG))
         _made(space, name)
         crash_at("handover.key_made")
         index = space.database.commit(lambda session: space.log.rotate(session, name, reason))
@@ -58,13 +59,19 @@ def hand_over_anchor(settings: Settings) -> tuple[int, str]:
     with open_space(settings) as space:
         with space.database.reading() as session:
             old = key_name(session, Role.ANCHOR)
-        name = f"anchor/v{int(old.partition('/v')[2] or 1) + 1}"
+        name = _next(old)
         keys = _made(space, name)
         heir = public_key(keys.raw(name))
         ownership.hand_over(settings.anchor, settings.origin, keys.raw(old), heir)
         crash_at("handover.owner_changed")
         vkey = str(AnchorKey(settings.origin, heir))
         return space.database.commit(lambda session: space.log.adopt(session, Role.ANCHOR, name, vkey)), vkey
+
+
+def _next(name: str) -> str:
+    """Return the name of the key after `name`, whose first version has no number."""
+    kind, _, version = name.partition("/v")
+    return f"{kind}/v{int(version or 1) + 1}"
 
 
 def _made(space: Space, name: str) -> FileKeys:

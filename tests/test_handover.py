@@ -15,6 +15,7 @@ from dataspace.handover import hand_over, hand_over_anchor
 from dataspace.keys.file import FileKeys
 from dataspace.ledger.anchors import anvil, open_anchor
 from dataspace.ledger.anchors.evm import deploy
+from dataspace.proof.key import Verifier
 from dataspace.settings import Settings
 from tests.programs import need
 from tests.running import DATASPACE, command
@@ -48,6 +49,14 @@ def test_the_command_prints_the_new_key_and_auditors_of_the_old_one_follow(
     for pinned in (old, new):
         report = audit(Home(settings.home), pinned)
         assert report.ok, report
+
+
+def test_each_handover_goes_to_the_next_version_of_the_key(settings: Settings) -> None:
+    keys = FileKeys(settings.home / "keys")
+    for version in (2, 3):
+        vkey = hand_over(settings, "scheduled")[1]
+        assert vkey == str(Verifier(settings.origin, keys.public_key(f"log/v{version}"))) == log_key(settings)
+    assert not keys.has("log/v4")
 
 
 def test_a_reason_that_is_none_is_refused(settings: Settings) -> None:

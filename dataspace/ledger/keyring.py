@@ -16,6 +16,7 @@ from dataspace.keys import KeyStore
 from dataspace.keys.file import FileKeys
 from dataspace.ledger.anchors.signing import public_key
 from dataspace.ledger.log import Log
+from dataspace.ledger.signer import KEY
 from dataspace.ledger.store import LOG, Store
 from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
 from dataspace.proof.secp256k1 import AnchorKey
@@ -57,10 +58,12 @@ def verifier_keys(origin: str, keys: KeyStore) -> dict[Role, str]:
     return {role: _vkey(role, name, origin, keys) for role, name in _NAMES.items() if keys.has(name)}
 
 
-def key_name(session: Session, role: Role) -> str:
-    """Return the name in the key store of the key that has a role now."""
+def key_name(session: Session, role: str) -> str:
+    """Return the name in the key store of the key that has a role now; `LOG` is the role of the log's own."""
     rows = [row for row in Store(session).adopted_keys() if row.role == role]
-    return rows[-1].name if rows else _NAMES[role]
+    if rows:
+        return rows[-1].name
+    return KEY if role == LOG else _NAMES[Role(role)]
 
 
 def adopt_keys(database: Database, log: Log, origin: str, keys: KeyStore) -> None:
