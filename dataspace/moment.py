@@ -1,4 +1,4 @@
-"""A moment as it is stored: aware UTC on the way in and out, whatever the database keeps.
+"""A moment as it is stored and written: aware UTC on the way in and out, whatever the database keeps.
 
 SQLite drops time zones and PostgreSQL would convert by the session's; both
 keep naive UTC here.
@@ -25,3 +25,8 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Return aware UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+def written(moment: datetime) -> str:
+    """Return the text of a moment in an entry (RFC 3339), whose order is that of the times."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -21,6 +21,7 @@ from dataspace.ledger.models import LedgerKey
 from dataspace.ledger.signer import Signer
 from dataspace.ledger.store import LOG, Head, Store, StoredEntry
 from dataspace.ledger.views import Views
+from dataspace.moment import written
 from dataspace.proof import merkle
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.record import entry_of, seal
@@ -218,7 +219,7 @@ class Log(Views):
             raise Unavailable("the clock is behind the last entry of the log")
         # Never before the entry before it, whatever the clock does within the bound.
         self._last = max(now, self._last)
-        return self._last.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return written(self._last)
 
 
 def _read_back(rows: list[StoredEntry], numbered: list[tuple[int, Staged]]) -> list[bytes]:

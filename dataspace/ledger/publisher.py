@@ -14,7 +14,7 @@ anchored before the quorum has signed it. The log itself grows on.
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -33,6 +33,7 @@ from dataspace.ledger.models import LedgerCheckpoint, LedgerCosignature, LedgerT
 from dataspace.ledger.published import Published, PublishedCheckpoint, cosignatures_of, newest_row, whole
 from dataspace.ledger.store import LOG, Store, StoredKey
 from dataspace.ledger.timestamps import Authority
+from dataspace.moment import written
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.cosignature import PostQuantumCosigner
 from dataspace.proof.key import NoteKey, Verifier
@@ -128,7 +129,7 @@ class Publisher:
             note = self._log.checkpoint(session)
             adopted = Store(session).adopted_keys()
         head, note = self._sign(note, adopted)
-        row = LedgerCheckpoint(size=head.size, root=head.root, note=note, published=_stamped(self._clock()))
+        row = LedgerCheckpoint(size=head.size, root=head.root, note=note, published=written(self._clock()))
 
         def act(session: Session) -> bool:
             if session.get(LedgerCheckpoint, head.size) is not None:
@@ -252,7 +253,3 @@ class _Troubles:
             # Evidence that does not hold is worse than a server that is away.
             level = logging.ERROR if isinstance(error, VerificationError) else logging.WARNING
             _LOG.log(level, "%s: %s", who, error)
-
-
-def _stamped(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from dataspace.catalog.search import Listing
 from dataspace.errors import NotFound
+from dataspace.moment import written
 from dataspace.participants.access import Caller
 from dataspace.web.service import Service
 
@@ -61,7 +62,7 @@ def _listed(service: Service, dataset: str) -> Listing | None:
 def _first_since(service: Service, low: int, moment: datetime) -> int:
     """Return the index of the first entry not before `moment`, by halving: entries' times never fall."""
     log = service.space.log
-    text = moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    text = written(moment)
     with service.space.database.reading() as session:
         high = log.size(session)
         while low < high:
