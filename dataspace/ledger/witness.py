@@ -99,10 +99,6 @@ class Witness:
             if known.key.name != origin:
                 self._logs.setdefault(known.key.name, []).append(known.key)
 
-    def vkeys(self) -> list[str]:
-        """Return the verifier keys that cosign."""
-        return [str(key) for key in self._cosigners.values()]
-
     def add_checkpoint(self, body: bytes) -> str:
         """Return the cosignatures of a submitted checkpoint, a line each; the head is stored by then.
 

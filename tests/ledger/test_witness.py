@@ -65,7 +65,7 @@ def _stored(space: Neighbour) -> str:
 def test_a_head_gets_a_line_of_each_key_and_is_stored_under_them(space: Neighbour) -> None:
     note = _note(3)
     lines = space.witness.add_checkpoint(submission(0, (), note))
-    keys = [parse_vkey(vkey) for vkey in space.witness.vkeys()]
+    keys = [parse_vkey(vkey) for vkey in space.vkeys.values()]
     now = int(space.ledger.clock().timestamp())
     assert cosigned(note + lines, keys) == {str(key): now for key in keys}
     assert open_note(_stored(space), [_LOG, *keys]).unknown == ()
@@ -172,7 +172,7 @@ def test_le_07_lines_that_no_key_of_the_log_signed_are_not_cosigned(tmp_path: Pa
 def test_lines_behind_the_root_that_the_log_signed_are_cosigned(space: Neighbour) -> None:
     text = open_note(_note(3), [_LOG]).text + "more of the log\n"
     lines = space.witness.add_checkpoint(submission(0, (), _signed(text)))
-    assert cosigned(_signed(text) + lines, [parse_vkey(vkey) for vkey in space.witness.vkeys()])
+    assert cosigned(_signed(text) + lines, [parse_vkey(vkey) for vkey in space.vkeys.values()])
 
 
 def test_a_checkpoint_smaller_than_its_old_size_is_malformed(space: Neighbour) -> None:
