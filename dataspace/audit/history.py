@@ -10,10 +10,10 @@ instead. Every missing record accounts for one such thing, and no more.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from dataspace.audit.adopted import AdoptedKeys
 from dataspace.audit.answers import Answers
 from dataspace.audit.dealings import Dealings
 from dataspace.audit.members import Members
-from dataspace.audit.published import AdoptedKeys
 from dataspace.audit.report import Notebook, Stage
 from dataspace.audit.told import Gaps, KeyFact, Registered, Saved, Verdicts, facts_of, later
 from dataspace.errors import VerificationError

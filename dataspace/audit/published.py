@@ -9,12 +9,11 @@ after the walk, when the entries have told which keys the log had.
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
+from dataspace.audit.adopted import AdoptedKeys, brief
 from dataspace.audit.anchors import disagreement
 from dataspace.audit.past import Past
 from dataspace.audit.quorum import Quorum
@@ -24,62 +23,15 @@ from dataspace.audit.times import TimeCheck
 from dataspace.audit.tree import Tree
 from dataspace.errors import NotFound, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
-from dataspace.proof.cosignature import Cosigner, PostQuantumCosigner
 from dataspace.proof.key import NoteKey
 from dataspace.proof.merkle import HASH_SIZE
 from dataspace.proof.note import read_note, split
 from dataspace.proof.rotation import LogKeys
-from dataspace.proof.secp256k1 import AnchorKey
-from dataspace.proof.vkey import parse_vkey
 from dataspace.proof.witnesses import WitnessPolicy
 
 LIMIT: Final = 1 << 20  # published checkpoints whose roots are kept; of more, the newest
-SIGNING: Final = ("post-quantum", "anchor")  # the roles whose keys sign what is published
-# Of each role the type of its key, and what follows the origin in its name.
-KEYS: Final[Mapping[str, tuple[type[NoteKey], str]]] = MappingProxyType(
-    {
-        "post-quantum": (PostQuantumCosigner, ""),
-        "anchor": (AnchorKey, ""),
-        "witness": (Cosigner, "/witness"),
-        "witness-post-quantum": (PostQuantumCosigner, "/witness"),
-    }
-)
-
 NO_POLICY: Final = "no policy of witnesses was given: that others saw the same log was not asked"
 NO_RECORDS: Final = "; the signatures of its other keys not checked: entries name them, and none is shown"
-
-
-@dataclass
-class AdoptedKeys:
-    """The keys that entries adopt for what is published; `take` is called with every record, in order."""
-
-    origin: str | None = None  # of the log; None: whose names the keys have is not looked at
-    _keys: dict[str, list[tuple[int, NoteKey]]] = field(default_factory=dict)
-
-    def take(self, index: int, fields: dict[str, Any]) -> None:
-        """Add what an entry tells of a key.
-
-        Raises:
-            VerificationError: it names no key, or one of another type or name than its role's.
-
-        """
-        name, role = {"key.adopted": "vkey", "key.rotated": "new"}.get(fields["kind"]), fields.get("role", "")
-        if name is None or role not in KEYS:
-            return
-        key, (kind, suffix) = parse_vkey(fields[name]), KEYS[role]
-        if not isinstance(key, kind) or (self.origin is not None and key.name != self.origin + suffix):
-            want = f"want a {kind.__name__} under {self.origin or 'the origin'}{suffix}"
-            raise VerificationError(f"{_brief(key)} is no key for {role}: {want}")
-        if role in SIGNING:
-            self._keys.setdefault(role, []).append((index, key))
-
-    def at(self, size: int) -> list[NoteKey]:
-        """Return the keys that sign a checkpoint of `size`: of each role the last one adopted below it."""
-        found = [[key for index, key in keys if index < size] for keys in self._keys.values()]
-        return [keys[-1] for keys in found if keys]
-
-    def __len__(self) -> int:
-        return sum(map(len, self._keys.values()))
 
 
 class PublishedCheck:
@@ -227,7 +179,7 @@ class PublishedCheck:
     def _check_signed(self, note: str, key: NoteKey, size: int) -> None:
         try:
             if not read_note(note, [key]).signed:
-                raise VerificationError(f"it is not signed by {_brief(key)}, which an entry below it adopts")  # noqa: TRY301
+                raise VerificationError(f"it is not signed by {brief(key)}, which an entry below it adopts")  # noqa: TRY301
         except VerificationError as error:
             self._notebook.wrong(Stage.PUBLISHED, f"size {size}", str(error))
 
@@ -295,7 +247,3 @@ def _place(published: Published) -> str:
         return f"size {Checkpoint.parse(split(published.note)[0]).size}"
     except VerificationError:
         return "published checkpoints"
-
-
-def _brief(key: NoteKey) -> str:
-    return f"{key.name}+{key.key_id.hex()}"

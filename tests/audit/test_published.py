@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dataspace.audit.adopted import AdoptedKeys
 from dataspace.audit.audit import Means
-from dataspace.audit.published import LIMIT, AdoptedKeys, _Heads
+from dataspace.audit.published import LIMIT, _Heads
 from dataspace.audit.report import Report, Stage
 from dataspace.audit.sources import Home
 from dataspace.errors import VerificationError
