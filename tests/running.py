@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+ROOT = Path(__file__).parents[1]
 DATASPACE = [sys.executable, "-m", "dataspace"]
 
 
@@ -33,6 +34,13 @@ def command(
         timeout=120,
         check=False,
     )
+
+
+def script(
+    source: str, arguments: list[str], environment: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Run Python source in a process of its own, which can import the tests; two minutes at most."""
+    return command([sys.executable, "-c", source, *arguments], environment, ROOT)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
 from dataspace.settings import Settings
 from tests.programs import need
-from tests.running import DATASPACE, command
+from tests.running import DATASPACE, command, script
 from tests.simulator import PASSWORD
 
 _CHILD = """
@@ -75,6 +74,12 @@ class Space:
     def audit(self) -> Report:
         return audit(Home(self.settings.home), self.pinned)
 
+    def killed_at(self, point: str, source: str, caller: Caller) -> list[str]:
+        """Run a script for a caller until it is killed at a named point; return what it had printed."""
+        run = script(source, [str(self.settings.home), caller.id], {"DATASPACE_CRASH_AT": point})
+        assert run.returncode == 137, run.stderr
+        return run.stdout.split()
+
 
 @pytest.fixture
 def space(tmp_path: Path) -> Space:
@@ -85,17 +90,8 @@ def space(tmp_path: Path) -> Space:
 def test_cr_03_cr_06_after_a_kill_what_was_acknowledged_is_there_and_the_ledger_is_whole(
     space: Space, point: str
 ) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(space.settings.home), space.operator.id],
-        env={**os.environ, "DATASPACE_CRASH_AT": point},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 137, run.stderr
-    acknowledged = {line for line in run.stdout.split() if line.startswith("pt-")}
-    assert acknowledged <= space.members()
+    told = space.killed_at(point, _CHILD, space.operator)
+    assert {line for line in told if line.startswith("pt-")} <= space.members()
     report = space.audit()
     assert report.ok, report
     space.admit("after-the-crash")
@@ -130,20 +126,13 @@ with open_service(Settings(home=Path(sys.argv[1]))) as service:
 def test_cr_02_after_a_kill_no_file_is_there_that_nothing_names(space: Space, point: str) -> None:
     with open_space(space.settings) as opened:
         roles = [Role.PROVIDER]
-        provider = Membership(opened).admit(space.operator, "bureau", "bureau", roles, None).member.id
-    run = subprocess.run(
-        [sys.executable, "-c", _UPLOADING, str(space.settings.home), provider],
-        env={**os.environ, "DATASPACE_CRASH_AT": point},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 137, run.stderr
+        member = Membership(opened).admit(space.operator, "bureau", "bureau", roles, None).member
+    provider = Caller(member.id, frozenset(roles))
+    told = space.killed_at(point, _UPLOADING, provider)
     with open_service(space.settings) as service:
         assert service.uploads.sweep() == 0  # the start did it
         listed = {one.dataset for one in service.catalogue.listings()}
-    assert set(run.stdout.split()) <= listed
+    assert set(told) <= listed
     assert space.audit().ok
 
 
@@ -234,14 +223,8 @@ def test_cr_08_after_an_fsync_that_failed_nothing_is_written_until_a_restart(
     shim, flag = tmp_path / "shim.so", tmp_path / "flag"
     (tmp_path / "shim.c").write_text(_SHIM)
     subprocess.run([need("cc"), "-shared", "-fPIC", "-o", shim, tmp_path / "shim.c", "-ldl"], check=True)
-    run = subprocess.run(
-        [sys.executable, "-c", _FAILING, str(space.settings.home), space.operator.id, str(flag)],
-        env={**os.environ, "LD_PRELOAD": str(shim), "FSYNC_FAILS": str(flag)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {"LD_PRELOAD": str(shim), "FSYNC_FAILS": str(flag)}
+    run = script(_FAILING, [str(space.settings.home), space.operator.id, str(flag)], environment)
     assert run.returncode == 0, run.stderr
     words = [line.split()[0] for line in run.stdout.splitlines()]
     assert words == ["done", "refused", "refused", "reads"], run.stdout

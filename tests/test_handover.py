@@ -1,8 +1,8 @@
 """Handing over by command: the log's key over a restart, and the anchor's key in the contract too."""
 
-import os
 import subprocess
-import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,10 @@ from dataspace.keys.file import FileKeys
 from dataspace.ledger.anchors import anvil, open_anchor
 from dataspace.ledger.anchors.evm import deploy
 from dataspace.proof.key import Verifier
+from dataspace.proof.verify import AnchorChecker
 from dataspace.settings import Settings
 from tests.programs import need
-from tests.running import DATASPACE, command
+from tests.running import DATASPACE, command, script
 from tests.simulator import PASSWORD
 
 _CHILD = """
@@ -31,11 +32,40 @@ print(hand_over_anchor(Settings(home=Path(sys.argv[1]), anchor=sys.argv[2]))[1])
 """
 
 
+@dataclass(frozen=True)
+class Founded:
+    """A space whose head of `size` is anchored in its contract; the key `anchor/v2` is made and funded."""
+
+    settings: Settings
+    keys: FileKeys
+    size: int
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     made = Settings(home=tmp_path / "home")
     assert initialise(made, "operator", "operator", PASSWORD)
     return made
+
+
+@pytest.fixture
+def chain(settings: Settings, tmp_path: Path) -> Iterator[anvil.Chain]:
+    """Start a chain on which the space's anchor key has funds."""
+    started = anvil.start(tmp_path / "state.json", command=[need("anvil")], seconds=30)
+    assert started is not None, "anvil did not start"
+    with started:
+        started.fund(FileKeys(settings.home / "keys").raw("anchor"))
+        yield started
+
+
+@pytest.fixture
+def founded(chain: anvil.Chain, settings: Settings) -> Founded:
+    keys = FileKeys(settings.home / "keys")
+    anchored = _anchored_by(settings, deploy(chain.rpc, keys.raw("anchor"), confirmations=0))
+    size = _anchored(anchored)
+    keys.create("anchor/v2")
+    chain.fund(keys.raw("anchor/v2"))
+    return Founded(anchored, keys, size)
 
 
 def test_the_command_prints_the_new_key_and_auditors_of_the_old_one_follow(
@@ -69,93 +99,61 @@ def test_a_file_is_no_place_that_can_be_handed_over(settings: Settings) -> None:
         hand_over_anchor(settings)
 
 
-def test_ch_07_after_a_handover_the_new_key_anchors_and_the_old_one_cannot(tmp_path: Path) -> None:
-    chain = anvil.start(tmp_path / "state.json", command=[need("anvil")], seconds=30)
-    assert chain is not None, "anvil did not start"
-    with chain:
-        home = Settings(home=tmp_path / "home")
-        assert initialise(home, "operator", "operator", PASSWORD)
-        keys = FileKeys(home.home / "keys")
-        first = keys.raw("anchor")
-        chain.fund(first)
-        settings = Settings(home=home.home, anchor=deploy(chain.rpc, first, confirmations=0))
-        size = _anchored(settings)
-        keys.create("anchor/v2")
-        chain.fund(keys.raw("anchor/v2"))
-        index, vkey = hand_over_anchor(settings)
-        assert public_keys(settings)["anchor"] == vkey
-        assert _anchored(settings) > max(index, size)
-        stolen = open_anchor(settings.anchor, settings.origin, first)
-        latest = stolen.latest()
-        assert latest is not None
-        assert latest.size > index
-        report = audit(Home(home.home), log_key(settings), checkers={"evm": stolen})
-        assert report.ok, report
+def test_ch_07_after_a_handover_the_new_key_anchors_and_the_old_one_cannot(founded: Founded) -> None:
+    settings = founded.settings
+    index, vkey = hand_over_anchor(settings)
+    assert public_keys(settings)["anchor"] == vkey
+    assert _anchored(settings) > max(index, founded.size)
+    stolen = open_anchor(settings.anchor, settings.origin, founded.keys.raw("anchor"))
+    latest = stolen.latest()
+    assert latest is not None
+    assert latest.size > index
+    _audited(settings, stolen)
 
 
 def test_cr_06_a_handover_killed_between_chain_and_log_is_finished_by_the_same_command(
-    tmp_path: Path,
+    founded: Founded,
 ) -> None:
-    chain = anvil.start(tmp_path / "state.json", command=[need("anvil")], seconds=30)
-    assert chain is not None, "anvil did not start"
-    with chain:
-        home = Settings(home=tmp_path / "home")
-        assert initialise(home, "operator", "operator", PASSWORD)
-        keys = FileKeys(home.home / "keys")
-        first = keys.raw("anchor")
-        chain.fund(first)
-        settings = Settings(home=home.home, anchor=deploy(chain.rpc, first, confirmations=0))
-        size = _anchored(settings)
-        keys.create("anchor/v2")
-        chain.fund(keys.raw("anchor/v2"))
-        before = public_keys(settings)["anchor"]
-        assert _handed_over(settings, "handover.owner_changed").returncode == 137
-        assert public_keys(settings)["anchor"] == before
-        again = _handed_over(settings)
-        assert again.returncode == 0, again.stderr
-        assert public_keys(settings)["anchor"] == again.stdout.strip() != before
-        assert not keys.has("anchor/v3")
-        assert _anchored(settings) > size
-        checker = open_anchor(settings.anchor, settings.origin)
-        report = audit(Home(home.home), log_key(settings), checkers={"evm": checker})
-        assert report.ok, report
+    settings = founded.settings
+    before = public_keys(settings)["anchor"]
+    assert _handed_over(settings, "handover.owner_changed").returncode == 137
+    assert public_keys(settings)["anchor"] == before
+    again = _handed_over(settings)
+    assert again.returncode == 0, again.stderr
+    assert public_keys(settings)["anchor"] == again.stdout.strip() != before
+    assert not founded.keys.has("anchor/v3")
+    assert _anchored(settings) > founded.size
+    _audited(settings, open_anchor(settings.anchor, settings.origin))
 
 
-def test_ch_07_after_a_theft_the_log_goes_on_in_an_entry_that_the_heir_founds(tmp_path: Path) -> None:
-    chain = anvil.start(tmp_path / "state.json", command=[need("anvil")], seconds=30)
-    assert chain is not None, "anvil did not start"
-    with chain:
-        home = Settings(home=tmp_path / "home")
-        assert initialise(home, "operator", "operator", PASSWORD)
-        keys = FileKeys(home.home / "keys")
-        chain.fund(keys.raw("anchor"))
-        old = Settings(home=home.home, anchor=deploy(chain.rpc, keys.raw("anchor"), confirmations=0))
-        _anchored(old)
-        keys.create("anchor/v2")
-        chain.fund(keys.raw("anchor/v2"))
-        hand_over_anchor(old)
-        kept = home.home / "anchors.jsonl"
-        kept.rename(tmp_path / "anchors-before.jsonl")
-        new = Settings(home=home.home, anchor=deploy(chain.rpc, keys.raw("anchor/v2"), confirmations=0))
-        size = _anchored(new)
-        checker = open_anchor(new.anchor, new.origin)
-        latest = checker.latest()
-        assert latest is not None
-        assert latest.size == size
-        report = audit(Home(home.home), log_key(new), checkers={"evm": checker})
-        assert report.ok, report
+def test_ch_07_after_a_theft_the_log_goes_on_in_an_entry_that_the_heir_founds(
+    founded: Founded, chain: anvil.Chain
+) -> None:
+    hand_over_anchor(founded.settings)
+    kept = founded.settings.home / "anchors.jsonl"
+    kept.rename(kept.with_name("anchors-before.jsonl"))
+    heir = founded.keys.raw("anchor/v2")
+    new = _anchored_by(founded.settings, deploy(chain.rpc, heir, confirmations=0))
+    size = _anchored(new)
+    checker = open_anchor(new.anchor, new.origin)
+    latest = checker.latest()
+    assert latest is not None
+    assert latest.size == size
+    _audited(new, checker)
 
 
 def _handed_over(settings: Settings, crash: str = "") -> "subprocess.CompletedProcess[str]":
     """Run the handover in a process of its own, killed at a named point."""
-    return subprocess.run(
-        [sys.executable, "-c", _CHILD, str(settings.home), settings.anchor],
-        env={**os.environ, "DATASPACE_CRASH_AT": crash},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return script(_CHILD, [str(settings.home), settings.anchor], {"DATASPACE_CRASH_AT": crash})
+
+
+def _anchored_by(settings: Settings, anchor: str) -> Settings:
+    return Settings(home=settings.home, anchor=anchor)
+
+
+def _audited(settings: Settings, checker: AnchorChecker) -> None:
+    report = audit(Home(settings.home), log_key(settings), checkers={"evm": checker})
+    assert report.ok, report
 
 
 def _anchored(settings: Settings) -> int:
@@ -171,14 +169,10 @@ def _anchored(settings: Settings) -> int:
 
 
 def test_a_contract_is_deployed_by_command_and_founded_by_the_spaces_key(
-    settings: Settings, tmp_path: Path
+    settings: Settings, chain: anvil.Chain, tmp_path: Path
 ) -> None:
-    chain = anvil.start(tmp_path / "state.json", command=[need("anvil")], seconds=30)
-    assert chain is not None, "anvil did not start"
     environment = {"DATASPACE_HOME": str(settings.home)}
-    with chain:
-        chain.fund(FileKeys(settings.home / "keys").raw("anchor"))
-        done = command([*DATASPACE, "deploy", chain.rpc, "--confirmations", "0"], environment, tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert "needs funds" in done.stderr
-        assert _anchored(Settings(home=settings.home, anchor=done.stdout.strip())) > 0
+    done = command([*DATASPACE, "deploy", chain.rpc, "--confirmations", "0"], environment, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "needs funds" in done.stderr
+    assert _anchored(_anchored_by(settings, done.stdout.strip())) > 0
