@@ -1,158 +1,148 @@
 """What a column is: proposed from its name and a sample of its values, with the evidence in a sentence.
 
-A proposal is never a decision: the provider confirms or corrects it. In doubt
-it errs towards the more sensitive: a column whose name claims to hold what its
-values do not is still proposed, with a low confidence; and a text column that
-nothing explains is held for free text or for an unknown identifier.
+A proposal is never a decision: the provider confirms or corrects it, and what
+it corrected once is proposed from then on. In doubt a proposal errs towards the
+more sensitive: a column whose name claims to hold what its values do not is
+still proposed, with a low confidence; a text column that nothing explains is
+held for free text or for an unknown identifier; and neither a name nor a
+correction of old outweighs values with the right check digits.
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataspace.table import Column, Method, Type
+from dataspace.table import Attribute, Column, Method, Type
+from dataspace.zones.candidates import WEAK, Candidate, candidates
+from dataspace.zones.distribution import Values, counts_up, spread
+from dataspace.zones.names import looks_like_identifier, rule_name
+from dataspace.zones.proposal import Alternative, Proposal, Sampled
 from dataspace.zones.schema import FREE_TEXT, GENERAL, UNKNOWN_IDENTIFIER, Check, Field, ruled
-from dataspace.zones.validators import DESCRIPTIONS, test
+from dataspace.zones.validators import test
+from dataspace.zones.wording import (
+    COUNTING,
+    RULED,
+    UNMATCHED,
+    Sentence,
+    all_distinct,
+    long_texts,
+    mostly_distinct,
+)
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
-_ID_NAME = re.compile(r"(^|_)(id|ids|no|nr|num|number|code|key|uuid|serial)$|(编号|编码|代码|号|号码|流水)$")
+__all__ = ["Alternative", "Proposal", "Sampled", "classify", "looks_like_identifier", "rule_name"]
+
 _LONG_TEXT = 40  # characters on average; answers to questions are longer than codes and words
-_MANY = 50  # values from which a share of distinct ones says something
+_MANY = 50  # values from which a share of distinct ones says something; also a confidence to build on
 _FEW = 20  # values that are not all distinct by chance
+_SHOWN = 3  # alternatives of a proposal
+_COARSE = (Method.KEEP, Method.ROUND, Method.TOP_CODE, Method.GENERALIZE)
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """A column as the sample shows it: `name` as uploaded, `values` its texts and nulls."""
+class _Zone:
+    """The fields as they are asked for: all, by category, and the provider's own rules."""
 
-    name: str
-    type: Type
-    values: pa.StringArray
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What a column seems to be; `confidence` in percent; `passed` of `seen` values passed the check."""
-
-    column: Column
-    confidence: int
-    evidence: str
-    named: bool
-    check: str
-    passed: int
-    seen: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the proposal as plain data; the column lies beside it, under its name."""
-        return {
-            "column": self.column.name,
-            "category": self.column.category,
-            "confidence": self.confidence,
-            "evidence": self.evidence,
-            "named": self.named,
-            "check": self.check,
-            "passed": self.passed,
-            "seen": self.seen,
-        }
+    fields: Sequence[Field]
+    by_category: Mapping[str, Field]
+    rules: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _Values:
-    """The distinct non-null values of a sample, how often each stands, and what is cheap to know of them."""
+def classify(
+    columns: Sequence[Sampled],
+    names: Sequence[str],
+    fields: Sequence[Field],
+    rules: Mapping[str, str] = _NONE,
+) -> list[Proposal]:
+    """Return a proposal for each column; `names` are the names the columns go by from now on.
 
-    distinct: pa.StringArray
-    counts: Any
-    seen: int
-    rows: int
-
-    @property
-    def distinct_percent(self) -> int:
-        return 100 * len(self.distinct) // self.seen if self.seen else 0
-
-    def passing(self, check: Check) -> int:
-        """Return how many values pass."""
-        return int(self.counts[test(check, self.distinct)].sum()) if self.seen else 0
-
-
-def classify(columns: Sequence[Sampled], names: Sequence[str], fields: Sequence[Field]) -> list[Proposal]:
-    """Return a proposal for each column; `names` are the names the columns go by from now on."""
-    read = [(column, _values(column.values)) for column in columns]
+    `rules` are the provider's corrections of old: a column's `rule_name` with its category.
+    """
+    by_category = {field.category: field for field in reversed(fields)}
+    zone = _Zone(fields, by_category, rules)
+    read = [(column, spread(column.values)) for column in columns]
     proposals = [
-        _propose(column, name, values, fields) for (column, values), name in zip(read, names, strict=True)
+        _propose(column, name, values, zone) for (column, values), name in zip(read, names, strict=True)
     ]
-    subject = _subject(proposals, [values for _, values in read], fields)
-    return [
+    subject = _subject(proposals, [values for _, values in read], by_category)
+    marked = [
         replace(proposal, column=replace(proposal.column, subject=position == subject))
         for position, proposal in enumerate(proposals)
     ]
+    return _of_organisations(marked, by_category)
 
 
-def looks_like_identifier(name: str) -> bool:
-    """Tell whether a column's name says that its digits are no number."""
-    return bool(_ID_NAME.search("_".join(_words(name))))
+def _propose(column: Sampled, name: str, values: Values, zone: _Zone) -> Proposal:
+    found = candidates(column, values, zone.fields)
+    proposal = _best(column, values, found, zone)
+    others = {
+        candidate.field.category: Alternative(
+            candidate.field.category, candidate.confidence, candidate.evidence.en, candidate.evidence.zh
+        )
+        for candidate in reversed(found)
+        if candidate.field.category != proposal.column.category
+    }
+    ranked = sorted(others.values(), key=lambda other: -other.confidence)
+    return replace(proposal, column=replace(proposal.column, name=name), alternatives=tuple(ranked[:_SHOWN]))
 
 
-def _values(array: pa.StringArray) -> _Values:
-    counted = pc.value_counts(array.drop_null())
-    counts = counted.field("counts").to_numpy(zero_copy_only=False)
-    return _Values(counted.field("values"), counts, int(counts.sum()), len(array))
+def _best(column: Sampled, values: Values, found: Sequence[Candidate], zone: _Zone) -> Proposal:
+    best = found[0] if found else None
+    corrected = zone.by_category.get(zone.rules.get(rule_name(column.name), ""))
+    if corrected is not None and not (best and best.strong and corrected.level < best.field.level):
+        same = next((one for one in found if one.field.category == corrected.category), None)
+        return _by_rule(corrected, same, column, values)
+    if best is None or _named_only(best):
+        if _identifies(column, values):
+            unknown = zone.by_category[UNKNOWN_IDENTIFIER]
+            return _unproven(unknown, column, values, 60, all_distinct(values.seen))
+        if best is None:
+            return _unexplained(column, values, zone.by_category)
+    return _dated(_proven(best, column, values), best.field, column, values)
 
 
-def _propose(column: Sampled, name: str, values: _Values, fields: Sequence[Field]) -> Proposal:
-    words = _words(column.name)
-    found = [proposal for field in fields if (proposal := _match(field, column, words, values)) is not None]
-    # The more sensitive of two equally good explanations.
-    best = max(found, key=lambda proposal: (proposal.confidence, proposal.column.level), default=None)
-    by_category = {field.category: field for field in fields}
-    if (best is None or _named_only(best, by_category)) and _identifies(column, values):
-        sentence = f"its name is an identifier's and its {values.seen:,} values are all distinct"
-        best = _unknown(by_category[UNKNOWN_IDENTIFIER], column, values, 60, sentence)
-    if best is None:
-        best = _unexplained(column, values, by_category)
-    return replace(best, column=replace(best.column, name=name))
+def _proven(best: Candidate, column: Sampled, values: Values) -> Proposal:
+    return Proposal(
+        column=ruled(best.field, column.name, _kind(best.field, column)),
+        confidence=best.confidence,
+        evidence=best.evidence.en,
+        evidence_zh=best.evidence.zh,
+        named=best.match is not None,
+        check=str(best.field.check or ""),
+        passed=best.passed,
+        seen=values.seen,
+        strong=best.strong,
+    )
 
 
-def _match(field: Field, column: Sampled, words: tuple[str, ...], values: _Values) -> Proposal | None:
-    """Return what speaks for a field, or None when nothing does."""
-    named = any(_names(pattern, words) for pattern in field.names)
-    if not named and not (field.by_value and _distinct_enough(field, values)):
-        return None
-    passed = values.passing(field.check) if field.check else 0
-    enough = field.check is not None and values.seen > 0 and 100 * passed >= field.share * values.seen
-    if not enough and not named:
-        return None
-    parts = ["its name says so"] if named else []
-    if field.check and values.seen:
-        parts.insert(0, f"{passed:,} of {values.seen:,} values pass {DESCRIPTIONS[field.check]}")
-    proposal = Proposal(
-        column=ruled(field, column.name, Type.TEXT if field.text else column.type),
-        confidence=_confidence(100 * passed // max(values.seen, 1), named=named, enough=enough, field=field),
-        evidence="; ".join(parts),
-        named=named,
-        check=str(field.check or ""),
-        passed=passed,
+def _unproven(field: Field, column: Sampled, values: Values, confidence: int, told: Sentence) -> Proposal:
+    return Proposal(
+        column=ruled(field, column.name, _kind(field, column)),
+        confidence=confidence,
+        evidence=told.en,
+        evidence_zh=told.zh,
+        named=False,
+        check="",
+        passed=0,
         seen=values.seen,
     )
+
+
+def _by_rule(field: Field, found: Candidate | None, column: Sampled, values: Values) -> Proposal:
+    """Return what the provider said of a column of this name before, with what speaks for it today."""
+    told = RULED + found.evidence if found else RULED
+    proposal = _proven(found, column, values) if found else _unproven(field, column, values, 95, told)
+    proposal = replace(proposal, confidence=95, evidence=told.en, evidence_zh=told.zh, ruled=True)
     return _dated(proposal, field, column, values)
 
 
-def _confidence(share: int, *, named: bool, enough: bool, field: Field) -> int:
-    """Return a percentage, never 100: the provider has the last word."""
-    if field.check is None:
-        return 70
-    if not enough:
-        return min(45, 20 + share // 2)
-    return min(99, 50 + share // 2 if named else share)
+def _kind(field: Field, column: Sampled) -> Type:
+    return Type.TEXT if field.text else column.type
 
 
-def _dated(proposal: Proposal, field: Field, column: Sampled, values: _Values) -> Proposal:
+def _dated(proposal: Proposal, field: Field, column: Sampled, values: Values) -> Proposal:
     """Let a date that stayed text be generalized to its year when every value begins with it."""
     wanted = field.check is Check.DATE and field.method is Method.GENERALIZE and column.type is not Type.DATE
     if not wanted or not proposal.passed or "first" not in field.parameters:
@@ -165,70 +155,41 @@ def _dated(proposal: Proposal, field: Field, column: Sampled, values: _Values) -
     return replace(proposal, column=dated)
 
 
-def _distinct_enough(field: Field, values: _Values) -> bool:
-    return values.distinct_percent >= field.distinct or values.seen < _MANY
-
-
-def _unexplained(column: Sampled, values: _Values, fields: Mapping[str, Field]) -> Proposal:
+def _unexplained(column: Sampled, values: Values, fields: Mapping[str, Field]) -> Proposal:
     """Return the proposal for a column that no field explains."""
-    category, sentence = GENERAL, "no rule of the zone matches its name or its values"
+    category, told = GENERAL, UNMATCHED
     if column.type is Type.TEXT and values.seen:
         length = pc.mean(pc.utf8_length(values.distinct)).as_py()
         if length > _LONG_TEXT:
-            category, sentence = FREE_TEXT, f"its values are texts of {round(length)} characters on average"
+            category, told = FREE_TEXT, long_texts(round(length))
         elif values.seen >= _MANY and values.distinct_percent >= _MANY:
-            category = UNKNOWN_IDENTIFIER
-            sentence = (
-                f"{len(values.distinct):,} of {values.seen:,} values are distinct and no rule explains them"
-            )
-    elif column.type is Type.INTEGER and values.seen >= _MANY and _counts_up(column.values):
-        category, sentence = UNKNOWN_IDENTIFIER, "its values only count up, as row numbers do"
-    return _unknown(fields[category], column, values, 30, sentence)
+            category, told = UNKNOWN_IDENTIFIER, mostly_distinct(len(values.distinct), values.seen)
+    elif column.type is Type.INTEGER and values.seen >= _MANY and counts_up(column.values):
+        category, told = UNKNOWN_IDENTIFIER, COUNTING
+    return _unproven(fields[category], column, values, 30, told)
 
 
-def _named_only(proposal: Proposal, fields: Mapping[str, Field]) -> bool:
+def _named_only(best: Candidate) -> bool:
     """Tell whether a field that lets values leave was proposed, and nothing but the name speaks for it."""
-    field = fields[proposal.column.category]
-    tested = field.by_value and 100 * proposal.passed >= field.share * proposal.seen
-    return not tested and field.method in (Method.KEEP, Method.GENERALIZE)
+    tested = best.field.tests and best.enough and best.field.check not in WEAK
+    return not tested and best.field.method in _COARSE
 
 
-def _identifies(column: Sampled, values: _Values) -> bool:
+def _identifies(column: Sampled, values: Values) -> bool:
     """Tell whether a column names each row: `condition_occurrence_id` is no condition."""
     if column.type not in (Type.TEXT, Type.INTEGER) or not looks_like_identifier(column.name):
         return False
     if values.seen < _FEW or len(values.distinct) < values.seen:
         return False
-    return values.passing(Check.IDENTIFIER) == values.seen
+    return bool(test(Check.IDENTIFIER, values.distinct).all())
 
 
-def _unknown(field: Field, column: Sampled, values: _Values, confidence: int, sentence: str) -> Proposal:
-    return Proposal(
-        column=ruled(field, column.name, Type.TEXT if field.text else column.type),
-        confidence=confidence,
-        evidence=sentence,
-        named=False,
-        check="",
-        passed=0,
-        seen=values.seen,
-    )
-
-
-def _counts_up(values: pa.StringArray) -> bool:
-    try:
-        numbers = pc.cast(values.drop_null(), pa.int64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        return False
-    return bool((np.diff(numbers) > 0).all())
-
-
-def _subject(proposals: Sequence[Proposal], values: Sequence[_Values], fields: Iterable[Field]) -> int:
+def _subject(proposals: Sequence[Proposal], values: Sequence[Values], fields: Mapping[str, Field]) -> int:
     """Return the column that best says whom a row is about, or -1; it must be filled nearly everywhere."""
-    ranks = {field.category: field.subject for field in fields if field.subject}
     usable = [
-        (ranks[proposal.column.category], -proposal.confidence, position)
+        (rank, -proposal.confidence, position)
         for position, proposal in enumerate(proposals)
-        if proposal.column.category in ranks
+        if (rank := fields[proposal.column.category].subject)
         and proposal.confidence >= _MANY
         and 100 * values[position].seen >= 99 * values[position].rows
         and len(values[position].distinct) > 1
@@ -236,20 +197,19 @@ def _subject(proposals: Sequence[Proposal], values: Sequence[_Values], fields: I
     return min(usable, default=(0, 0, -1))[2]
 
 
-@lru_cache(maxsize=4096)
-def _words(name: str) -> tuple[str, ...]:
-    """Return the words of a column's name: `customerID_no` has three, `客户身份证号` one."""
-    return tuple(word.lower() for word in _WORDS.findall(unicodedata.normalize("NFKC", name)))
+def _of_organisations(proposals: Sequence[Proposal], fields: Mapping[str, Field]) -> list[Proposal]:
+    """Take no column for a person's quasi-identifier where rows are about organisations and nobody else."""
+    if not any(found.column.subject and fields[found.column.category].organisation for found in proposals):
+        return list(proposals)
+    if any(_of_person(fields[found.column.category]) for found in proposals):
+        return list(proposals)
+    return [replace(found, column=_unlinked(found.column)) for found in proposals]
 
 
-def _names(pattern: str, words: tuple[str, ...]) -> bool:
-    """Tell whether a field's pattern names this column: Latin by whole words, Chinese anywhere."""
-    wanted = _words(pattern.removeprefix("="))
-    if pattern.startswith("="):
-        return wanted == words
-    if not pattern.isascii():
-        return pattern.lower() in "".join(words)
-    if "".join(wanted) == "".join(words):
-        return True
-    length = len(wanted)
-    return any(words[start : start + length] == wanted for start in range(len(words) - length + 1))
+def _of_person(field: Field) -> bool:
+    told = field.attribute is Attribute.IDENTIFIER and field.tests
+    return not field.organisation and (told or field.check in (Check.AGE, Check.SEX))
+
+
+def _unlinked(column: Column) -> Column:
+    return replace(column, attribute=Attribute.OTHER) if column.attribute is Attribute.QUASI else column

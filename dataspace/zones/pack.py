@@ -1,7 +1,8 @@
-"""Zone packs: what a zone knows, read strictly from three TOML files of one folder.
+"""Zone packs: what a zone knows, read strictly from four TOML files of one folder.
 
     zones/<name>/zone.toml     levels, purposes, limits, defaults, and the documents they come from
     zones/<name>/fields.toml   the kinds of column: how to know one, its level, how its values may leave
+    zones/<name>/grading.toml  what raises levels: combination, scale, precision (see `grading.py`)
     zones/<name>/sample.toml   the columns of the zone's synthetic sample (see `samples.py`)
 
 An unknown or missing key, or a value that contradicts another, is an error
@@ -11,15 +12,18 @@ not weaken a zone silently.
 
 import hashlib
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from dataspace.errors import Malformed
-from dataspace.table import Column, Method, Type
+from dataspace.table import Column, Type
+from dataspace.zones.grading import Rules
+from dataspace.zones.parameters import check_parameters
+from dataspace.zones.patterns import check_pattern
 from dataspace.zones.schema import (
     FREE_TEXT,
     GENERAL,
@@ -30,19 +34,12 @@ from dataspace.zones.schema import (
     Form,
     Level,
     Purpose,
+    Risk,
     Sample,
     Title,
     Zone,
     ruled,
 )
-
-_PARAMETERS = {
-    Method.KEEP: (),
-    Method.SUPPRESS: (),
-    Method.MASK: ("first", "last"),
-    Method.GENERALIZE: ("unit", "width", "first"),
-    Method.PSEUDONYMIZE: (),
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,8 @@ class Pack:
     are on it so that a refusal can name them. `forms` are an offer's defaults.
     Rows leave up to `max_rows_level`, aggregates up to `max_aggregate_level`.
     `epsilon` is what one cube spends, in millionths; `price` is the default, in
-    fen for one unit. `digest` is the SHA-256 over the bytes of the three files.
+    fen for one unit. `risk` is what a release as rows must not pass, `grading`
+    what raises levels. `digest` is the SHA-256 over the bytes of the four files.
     """
 
     name: str
@@ -69,7 +67,9 @@ class Pack:
     row_limit: int
     epsilon: int
     price: int
+    risk: Risk
     fields: tuple[Field, ...]
+    grading: Rules
     sample: Sample
     digest: str
 
@@ -103,6 +103,10 @@ class Pack:
             if field.category == category:
                 return ruled(field, name, kind)
         raise Malformed(f"the zone has no category {category!r}")
+
+    def extended(self, fields: Iterable[Field]) -> "Pack":
+        """Return the pack with a provider's recognisers; the first field of a category is its rule."""
+        return replace(self, fields=(*self.fields, *fields))
 
 
 def read_fields(data: object) -> list[Field]:
@@ -142,11 +146,13 @@ def load_pack(folder: Path) -> Pack:
     digest = hashlib.sha256()
     zone = _read(folder / "zone.toml", Zone, digest)
     fields = _read(folder / "fields.toml", Fields, digest).fields
+    grading = _read(folder / "grading.toml", Rules, digest)
     sample = _read(folder / "sample.toml", Sample, digest)
     if zone.name != folder.name:
         raise Malformed(f"{folder / 'zone.toml'}: name is {zone.name!r}, want the folder's {folder.name!r}")
     _check_zone(zone, folder / "zone.toml")
     _check_fields(fields, zone, folder / "fields.toml")
+    _check_grading(grading, zone, fields, folder / "grading.toml")
     _check_sample(sample, folder / "sample.toml")
     return Pack(
         name=zone.name,
@@ -162,7 +168,9 @@ def load_pack(folder: Path) -> Pack:
         row_limit=zone.row_limit,
         epsilon=zone.epsilon_micro,
         price=zone.price,
+        risk=zone.risk,
         fields=tuple(fields),
+        grading=grading,
         sample=sample,
         digest=digest.hexdigest(),
     )
@@ -218,22 +226,24 @@ def _check_fields(fields: list[Field], zone: Zone, path: Path) -> None:
             raise Malformed(
                 f"{place}: clause.document {field.clause.document!r} is not in the zone's documents"
             )
-        if field.by_value and field.check is None:
-            raise Malformed(f"{place}: by_value needs a check")
-        _check_parameters(field.method, field.parameters, place)
+        if field.by_value and not field.tests:
+            raise Malformed(f"{place}: by_value needs a check or a pattern")
+        check_parameters(field.method, field.parameters, place)
+        if field.pattern:
+            check_pattern(field.pattern, place)
 
 
-def _check_parameters(method: Method, parameters: Mapping[str, int | str], place: str) -> None:
-    if unknown := set(parameters) - set(_PARAMETERS[method]):
-        raise Malformed(f"{place}: parameters.{min(unknown)} is not one of {method}")
-    for key, value in parameters.items():
-        good = (
-            value in ("year", "quarter", "month") if key == "unit" else isinstance(value, int) and value >= 0
-        )
-        if not good or (key == "width" and value == 0):
-            raise Malformed(f"{place}: parameters.{key} is {value!r}")
-    if method is Method.GENERALIZE and not parameters:
-        raise Malformed(f"{place}: parameters of generalize: want unit, width or first")
+def _check_grading(grading: Rules, zone: Zone, fields: list[Field], path: Path) -> None:
+    documents = {document.id for document in zone.documents}
+    for rule in grading.all():
+        if rule.level > len(zone.levels):
+            raise Malformed(f"{path}: level is {rule.level}, want at most {len(zone.levels)}")
+        if rule.clause.document not in documents:
+            raise Malformed(
+                f"{path}: clause.document {rule.clause.document!r} is not in the zone's documents"
+            )
+    if unknown := set(grading.categories()) - {field.category for field in fields}:
+        raise Malformed(f"{path}: categories has {min(unknown)!r}, which fields.toml has not")
 
 
 def _check_sample(sample: Sample, path: Path) -> None:

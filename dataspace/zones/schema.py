@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from dataspace.table import Column, Method, Type
+from dataspace.table import Attribute, Column, Method, Type
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Ppm = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Form = Literal["rows", "aggregate", "encrypted"]
@@ -18,8 +19,26 @@ Form = Literal["rows", "aggregate", "encrypted"]
 # The categories of columns that match no other field; every pack says what they mean in its zone.
 GENERAL, FREE_TEXT, UNKNOWN_IDENTIFIER = "general", "free_text", "unknown_identifier"
 
-
-_GENERALIZES = {Type.DATE: "unit", Type.INTEGER: "width", Type.DECIMAL: "width", Type.TEXT: "first"}
+_NUMBERS = (Type.INTEGER, Type.DECIMAL)
+# A rule may have parameters for several types; of those that are for a type the first it has is taken.
+_PARAMETERS = {
+    Method.GENERALIZE: {
+        Type.DATE: ("unit",),
+        Type.INTEGER: ("bands", "width"),
+        Type.DECIMAL: ("bands", "width"),
+        Type.TEXT: ("division", "icd", "first"),
+    },
+    Method.ROUND: {Type.INTEGER: ("to",), Type.DECIMAL: ("digits", "to")},
+}
+# What a method can be done to; those not named take any type.
+_TAKES = {
+    Method.ROUND: _NUMBERS,
+    Method.TOP_CODE: _NUMBERS,
+    Method.MICROAGGREGATE: _NUMBERS,
+    Method.NOISE: _NUMBERS,
+    Method.SHIFT: (Type.DATE,),
+    Method.FPE: (Type.TEXT,),
+}
 
 
 class Check(StrEnum):
@@ -33,6 +52,9 @@ class Check(StrEnum):
     EMAIL = "email"
     PLATE = "plate"
     PASSPORT = "passport"
+    IP = "ip"
+    COORDINATE = "coordinate"
+    DIVISION = "division"
     ICD10 = "icd10"
     DATE = "date"
     AMOUNT = "amount"
@@ -43,6 +65,18 @@ class Check(StrEnum):
     PERSON_NAME = "person_name"
     COMPANY_NAME = "company_name"
     IDENTIFIER = "identifier"
+
+
+_CHECKED = (Check.RESIDENT_ID, Check.USCC, Check.BANK_CARD)
+
+
+class CheckDigit(StrEnum):
+    """How the last sign of a number follows from the others."""
+
+    NONE = "none"
+    LUHN = "luhn"  # ISO/IEC 7812-1
+    MOD11_2 = "mod11-2"  # ISO/IEC 7064, as in GB 11643
+    MOD31 = "mod31"  # GB 32100
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,7 +128,10 @@ class Field(_Read, frozen=True, kw_only=True):
     `by_value` they decide without the name, when `share` percent pass and at
     least `distinct` percent differ. `text`: digits that are
     no number. `subject`: 1 for the best sign of whom a row is about, greater
-    for lesser ones, 0 for none.
+    for lesser ones, 0 for none; `organisation`: it is no person who is told of.
+    `attribute` is what measures of risk take the column for. A `pattern` is a
+    regular expression that whole values match, of the dialect of `patterns.py`;
+    with a `check_digit` their digits and letters must pass that, too.
     """
 
     category: Name
@@ -111,6 +148,44 @@ class Field(_Read, frozen=True, kw_only=True):
     text: bool = False
     aggregable: bool = False
     subject: Count = 0
+    organisation: bool = False
+    attribute: Attribute = Attribute.OTHER
+    pattern: str = ""
+    check_digit: CheckDigit = CheckDigit.NONE
+
+    @property
+    def tests(self) -> bool:
+        """Whether values can be tested."""
+        return self.check is not None or bool(self.pattern)
+
+    @property
+    def strict(self) -> bool:
+        """Whether a value that passes can hardly be anything else: it has a check digit."""
+        return self.check in _CHECKED or self.check_digit is not CheckDigit.NONE
+
+
+class Risk(_Read, frozen=True, kw_only=True):
+    """What a release as rows must not pass, over distinct subjects; shares in parts per million.
+
+    `k`: subjects of the smallest class, at least. `l`: distinct sensitive values
+    of a class, at least. `t_ppm`: distance of a class's sensitive values from
+    all, at most. `unique_ppm`: subjects alone in their class; `prosecutor_ppm`:
+    the highest risk of one subject; `marketer_ppm`: the mean; `suppressed_ppm`:
+    rows withheld for it; all at most.
+    """
+
+    k: Positive
+    l: Positive  # noqa: E741 - the literature's name
+    t_ppm: Ppm
+    unique_ppm: Ppm
+    prosecutor_ppm: Ppm
+    marketer_ppm: Ppm
+    suppressed_ppm: Ppm
+
+    def to_json(self) -> dict[str, int]:
+        """Return the thresholds as plain data."""
+        found: dict[str, int] = msgspec.to_builtins(self)
+        return found
 
 
 class SampleColumn(_Read, frozen=True, kw_only=True):
@@ -183,6 +258,7 @@ class Zone(_Read, frozen=True, kw_only=True):
     row_limit: Positive
     epsilon_micro: Positive
     price: Count
+    risk: Risk
 
 
 class Fields(_Read, frozen=True, kw_only=True):
@@ -194,15 +270,11 @@ class Fields(_Read, frozen=True, kw_only=True):
 def ruled(field: Field, name: str, kind: Type) -> Column:
     """Return a column of the field's category under the field's rule, as far as its type allows.
 
-    A generalization needs a parameter for the type; without one the column is
-    suppressed. So is a date that stayed text: its first characters may be its day.
+    A method that cannot be done to the type, or has no parameter for it,
+    suppresses the column. So does a generalized date that stayed text: its
+    first characters may be its day.
     """
-    method, parameters = field.method, dict(field.parameters)
-    if method is Method.GENERALIZE:
-        key = _GENERALIZES[kind]
-        unsure = key not in parameters or (field.check is Check.DATE and kind is Type.TEXT)
-        method = Method.SUPPRESS if unsure else method
-        parameters = {} if unsure else {key: parameters[key]}
+    method, parameters = _allowed(field, kind)
     return Column(
         name=name,
         type=kind,
@@ -210,5 +282,17 @@ def ruled(field: Field, name: str, kind: Type) -> Column:
         level=field.level,
         method=method,
         parameters=parameters,
-        aggregable=field.aggregable and kind in (Type.INTEGER, Type.DECIMAL),
+        aggregable=field.aggregable and kind in _NUMBERS,
+        attribute=field.attribute,
     )
+
+
+def _allowed(field: Field, kind: Type) -> tuple[Method, dict[str, int | str]]:
+    if kind not in _TAKES.get(field.method, Type):
+        return Method.SUPPRESS, {}
+    if field.method not in _PARAMETERS:
+        return field.method, dict(field.parameters)
+    key = next((key for key in _PARAMETERS[field.method][kind] if key in field.parameters), "")
+    if not key or (field.check is Check.DATE and kind is Type.TEXT):
+        return Method.SUPPRESS, {}
+    return field.method, {key: field.parameters[key]}
