@@ -13,32 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dataspace.errors import Malformed, TooLarge, Unprocessable
+from dataspace.catalog.limits import SHOWN, Bad, Limits, refusal
+from dataspace.errors import Malformed, TooLarge, Unsupported
 
 DELIMITERS = (",", "\t", ";", "|")
+# Found only where none of the others fits: they stand inside values, too.
+RARE_DELIMITERS = ("^", "~", "\x01", ":")
 _LF, _CR, _QUOTE = 10, 13, 34
 _HEAD = 1 << 16  # bytes that the delimiter is found by
-_SHOWN = 10  # bad rows that an error names
 
 Positions = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is taken: `record` and `field` in bytes of UTF-8."""
-
-    columns: int = 1000
-    field: int = 1 << 20
-    record: int = 8 << 20
-    rows: int = 50_000_000
-
-
-@dataclass(frozen=True)
-class Bad:
-    """A row that cannot be read, by its line (the first is 1), and why; never what it holds."""
-
-    line: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -63,16 +47,35 @@ class Block:
         return self.line + self.data.count(b"\n", 0, int(self.starts[number]))
 
 
+def check_delimiter(declared: str) -> None:
+    """Let a delimiter pass that can be one, or none.
+
+    Raises:
+        Unsupported: it is no single ASCII character, or one that values or quotes are made of.
+
+    """
+    taken = len(declared) == 1 and declared.isascii() and not declared.isalnum() and declared not in '"\r\n\0'
+    if declared and not taken:
+        raise Unsupported("the declared delimiter is not one: want a single character such as , ; | or a tab")
+
+
 def find_delimiter(head: bytes) -> str:
     """Return the delimiter that cuts the first records into the most fields, all alike; else a comma."""
     best, most = DELIMITERS[0], (0.0, 1)
     text = head[:_HEAD] if b"\n" in head[:_HEAD] else head[:_HEAD] + b"\n"
     for delimiter in DELIMITERS:
-        counts = _fields(_marks(text, ord(delimiter)))
-        score = (float((counts == counts[0]).mean()), int(counts[0])) if len(counts) else (0.0, 0)
-        if score[1] > 1 and score > most:
+        if (score := _score(text, delimiter)) > most and score[1] > 1:
             best, most = delimiter, score
+    rare = [(*_score(text, delimiter), delimiter) for delimiter in RARE_DELIMITERS]
+    if most[0] < 1 and (whole := [found for found in rare if found[0] == 1 and found[1] > 1]):
+        best = max(whole, key=lambda found: found[1])[2]
     return best
+
+
+def _score(text: bytes, delimiter: str) -> tuple[float, int]:
+    """Return the share of records that have as many fields as the first, and how many those are."""
+    counts = _fields(_marks(text, ord(delimiter)))
+    return (float((counts == counts[0]).mean()), int(counts[0])) if len(counts) else (0.0, 0)
 
 
 class Scanner:
@@ -154,12 +157,12 @@ class Scanner:
         found.update(self._stray(block, marks))
         for number in sorted(found):
             self._bad.append(Bad(block.line_of(number), found[number]))
-            if len(self._bad) == _SHOWN:
+            if len(self._bad) == SHOWN:
                 raise refusal(self._bad)
         return block
 
     def _ragged(self, block: Block, counts: Positions) -> Iterator[tuple[int, str]]:
-        for number in np.flatnonzero(counts != self.columns)[:_SHOWN]:
+        for number in np.flatnonzero(counts != self.columns)[:SHOWN]:
             empty = not block.record(number).strip(b"\r\n")
             fields = f"{counts[number]} fields" if counts[number] > 1 else "1 field"
             yield int(number), "an empty line" if empty else f"{fields}, want {self.columns}"
@@ -170,10 +173,10 @@ class Scanner:
             yield self._record(block, block.data.index(0)), "a NUL character"
         if len(marks.returns):
             lone = marks.returns[np.frombuffer(block.data, np.uint8)[marks.returns + 1] != _LF]
-            for position in lone[:_SHOWN]:
+            for position in lone[:SHOWN]:
                 yield self._record(block, int(position)), "a carriage return without a line feed"
         sizes = np.diff(marks.position, prepend=-1) - 1
-        for mark in np.flatnonzero(sizes > self._limits.field)[:_SHOWN]:
+        for mark in np.flatnonzero(sizes > self._limits.field)[:SHOWN]:
             number = self._record(block, int(marks.position[mark]))
             yield number, f"a field of {sizes[mark]} bytes, want at most {self._limits.field}"
 
@@ -211,13 +214,6 @@ class Scanner:
             raise refusal([Bad(line, "a carriage return without a line feed")])
         reason = f"a record of more than {limit} bytes, or a quote that is never closed"
         raise TooLarge(f"line {line}: {reason}", limit=limit, rows=[{"line": line, "reason": reason}])
-
-
-def refusal(bad: list[Bad]) -> Unprocessable:
-    """Return the error for rows that cannot be read."""
-    shown = "; ".join(f"line {row.line}: {row.reason}" for row in bad[:_SHOWN])
-    rows = [{"line": row.line, "reason": row.reason} for row in bad[:_SHOWN]]
-    return Unprocessable(f"the file has rows that cannot be read: {shown}", rows=rows)
 
 
 @dataclass(frozen=True)

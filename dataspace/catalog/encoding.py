@@ -18,11 +18,12 @@ _FALLBACKS = frozenset({"big5", "cp950", "big5hkscs", "shift_jis", "cp932", "euc
                         "cp1250", "cp1251", "cp1252", "latin_1", "iso8859_1", "koi8_r"})  # fmt: skip
 _DECLARED = _FALLBACKS | {"utf-8", "utf_8", "utf-8-sig", "gb18030", "gbk", "gb2312", "utf-16", "utf-16-le",
                           "utf-16-be", "ascii"}  # fmt: skip
-# Magic numbers of what people upload for a table; none of them can start one.
+_WANTED = "want CSV, JSON Lines, an Excel workbook (xlsx) or Parquet"
+# Magic numbers of what people upload for a table of text; none of them can start one.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "a program (ELF)"),
     (b"%PDF-", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
+    (b"PK\x03\x04", "a ZIP archive"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"BZh", "a bzip2 archive"),
@@ -30,7 +31,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+    (b"\xd0\xcf\x11\xe0", "an old or an encrypted Office document"),
     (b"PAR1", "a Parquet file"),
     (b"ARROW1\x00\x00", "an Arrow file"),
     (b"SQLite format 3\x00", "an SQLite database"),
@@ -182,12 +183,12 @@ def refuse_binary(head: bytes) -> None:
     """
     for magic, kind in _MAGIC:
         if head.startswith(magic):
-            raise Unsupported(f"the file is {kind}, want a CSV file", kind=kind)
+            raise Unsupported(f"the file is {kind}, {_WANTED}", kind=kind)
     if head.startswith(b"MZ") and b"\0" in head[:256]:
-        raise Unsupported("the file is a program (PE), want a CSV file", kind="a program (PE)")
+        raise Unsupported(f"the file is a program (PE), {_WANTED}", kind="a program (PE)")
     start = head[:4096].removeprefix(codecs.BOM_UTF8).lstrip()[:64].lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"<script", b"<!--", b"<?php", b"<head")):
-        raise Unsupported("the file is an HTML or XML document, want a CSV file", kind="HTML or XML")
+        raise Unsupported(f"the file is an HTML or XML document, {_WANTED}", kind="HTML or XML")
 
 
 _beyond_ascii = re.compile(rb"[\x80-\xff]")

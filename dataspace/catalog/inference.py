@@ -66,7 +66,7 @@ class Inference:
         """Take the next values; `line` tells on which line one of them stands."""
         if not self.fits:
             return
-        column = _Texts(values)
+        column = Texts(values)
         if not len(column.starts):
             return
         self.seen += len(column.starts)
@@ -78,7 +78,19 @@ class Inference:
             return Type.TEXT
         return next(kind for kind in _ORDER if kind in self.fits)
 
-    def _fitting(self, column: "_Texts") -> set[Type]:
+    def remark(self, rule: NotFinite, kind: Type) -> str:
+        """Return what the provider should know of the column as it was typed; nothing if all is well."""
+        if not self.seen:
+            return "has no values"
+        if self.tokens and self.fits and rule is NotFinite.TEXT:
+            return "stays text: it has values that are no finite number"
+        if self.tokens and kind is not Type.TEXT:
+            return "holds values that are no finite number, which became null"
+        if self.codes:
+            return "stays text: its exponents may be codes (declare them to be numbers)"
+        return ""
+
+    def _fitting(self, column: "Texts") -> set[Type]:
         """Return which of the types that fitted so far still do; what fits an integer fits a decimal."""
         numeric = self.fits & {Type.INTEGER, Type.DECIMAL}
         if numeric and column.integers:
@@ -104,7 +116,7 @@ class Inference:
         self.token_lines += [
             line(int(row)) for row in np.flatnonzero(odd.to_numpy(zero_copy_only=False))[:room]
         ]
-        rest = _Texts(values.filter(pc.invert(odd)))
+        rest = Texts(values.filter(pc.invert(odd)))
         if len(self.tokens) > _TOKENS:
             return set()
         return self._fitting(rest) if len(rest.starts) else numeric
@@ -112,10 +124,10 @@ class Inference:
     def _notice_codes(self, values: pa.StringArray) -> None:
         """Note when only exponents keep the column from being a number: its provider may want to know."""
         if not self.exponents and pc.any(pc.match_substring_regex(values, _EXPONENT)).as_py():
-            self.codes = _Texts(values).decimals(free=True)
+            self.codes = Texts(values).decimals(free=True)
 
 
-class _Texts:
+class Texts:
     """The non-empty values of a text array, as the bytes they lie in."""
 
     def __init__(self, values: pa.StringArray) -> None:
@@ -149,7 +161,7 @@ class _Texts:
             return False
         plain = np.ones(len(self.values), np.bool_)
         plain[self._exponential] = False
-        rest = _Texts(self.values.filter(pa.array(plain)))
+        rest = Texts(self.values.filter(pa.array(plain)))
         if len(rest.starts) and not rest.integers:
             return False
         numbers = pc.cast(self.values.take(self._exponential), pa.float64()).to_numpy()

@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 
 from dataspace.errors import Unprocessable
-from dataspace.privacy.desensitize import expression
+from dataspace.privacy.desensitize import COSTLY, expression, quoted
+from dataspace.privacy.prepared import prepare
 from dataspace.table import Column
 
 # Nothing spills to a disk; once the rows are in, nothing else is read.
@@ -25,12 +26,16 @@ def original(rows: pa.Table) -> list[list[str | None]]:
 def desensitized(rows: pa.Table, columns: Sequence[Column]) -> list[list[str | None]]:
     """Return typed rows as they may leave, as texts; pseudonyms are under a key that is drawn and forgotten.
 
+    What is computed over all rows, as the mean of neighbours, is here computed over these.
+
     Raises:
+        Malformed: a parameter of a method is missing or out of range.
         Unprocessable: DuckDB fails on them.
 
     """
     key = os.urandom(32)
-    shown = ", ".join(f"CAST({expression(column, key)} AS VARCHAR)" for column in columns)
+    rows = _prepared(rows, columns, key)
+    shown = ", ".join(f"CAST({_leaving(column, key)} AS VARCHAR)" for column in columns)
     # No column can have the name `#`.
     numbered = 'CREATE TABLE uploaded AS SELECT row_number() OVER () AS "#", * FROM given'
     with duckdb.connect(":memory:", config=_CONFIG) as connection:
@@ -43,6 +48,19 @@ def desensitized(rows: pa.Table, columns: Sequence[Column]) -> list[list[str | N
             # `from None`: its text may hold cells.
             raise Unprocessable("the preview of desensitized rows cannot be computed") from None
     return [[_cut(cell) for cell in row] for row in found]
+
+
+def _prepared(rows: pa.Table, columns: Sequence[Column], key: bytes) -> pa.Table:
+    """Return the rows with their costly columns as they leave."""
+    subjects = [column.name for column in columns if column.subject and column.name in rows.column_names]
+    ready = prepare(rows, columns, subjects, key)
+    for name in ready.column_names:
+        rows = rows.set_column(rows.column_names.index(name), name, ready.column(name))
+    return rows
+
+
+def _leaving(column: Column, key: bytes) -> str:
+    return quoted(column.name) if column.method in COSTLY else expression(column, key)
 
 
 def _cut(cell: str | None) -> str | None:
