@@ -8,6 +8,7 @@
     ├── Conflict              the caller: the state forbids it                      409
     │   └── IllegalTransition ... by the table of the protocol
     ├── Malformed             the caller: the input is wrong                        400
+    │   ├── TooSlow           ... slower than a connection is kept open for          408
     │   ├── TooLarge          ... larger than a limit that the message names        413
     │   ├── Unsupported       ... of a kind that is not taken here                  415
     │   ├── Unprocessable     ... well formed, and still not acceptable             422
@@ -75,6 +76,12 @@ class Malformed(DataSpaceError):
     """The input breaks its format; the one error of parsers of untrusted bytes."""
 
     code = "malformed"
+
+
+class TooSlow(Malformed):
+    """The input comes too slowly; what is there of it is not taken."""
+
+    code = "too-slow"
 
 
 class TooLarge(Malformed):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dataspace.errors import NotFound, PolicyDenied, TooCostly, TooMany, Unavailable
+from dataspace.errors import NotFound, OutOfSpace, PolicyDenied, TooCostly, TooMany, Unavailable
 from dataspace.sandbox import Pool
 
 MEMORY = 1 << 30
@@ -70,6 +70,18 @@ class Subject:
             "environment": sorted(os.environ),
             "folder": os.getcwd(),  # noqa: PTH109
         }
+
+    def report(self, stage: str, percent: int) -> None:
+        """In a worker process the sandbox puts its own in this place."""
+
+    def tell(self, request: dict[str, Any]) -> str:
+        for stage, percent in request["told"]:
+            self.report(stage, percent)
+        return "told"
+
+    def write(self, request: dict[str, Any]) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        Path(request["path"]).write_bytes(bytes(2000))
 
     def _private(self, _: dict[str, Any]) -> str:
         return "never"
@@ -156,6 +168,39 @@ def test_what_was_put_off_is_done_between_requests() -> None:
         pool.close()
 
 
+def test_what_a_worker_reports_is_told_before_its_reply_and_the_same_once(pool: Pool) -> None:
+    told: list[tuple[str, int]] = []
+    steps = [("scanning", 0), ("scanning", 0), ("scanning", 50), ("encrypting", 50)]
+    assert pool.call("tell", {"told": steps}, progress=lambda *now: told.append(now)) == "told"
+    assert told == [("scanning", 0), ("scanning", 50), ("encrypting", 50)]
+    assert pool.call("tell", {"told": steps}) == "told"  # and nobody has to listen
+
+
+@pytest.mark.parametrize(
+    "step", [("a cell 139", 1), ("x" * 33, 1), ("scanning", 101), ("scanning", -1), ("", 1)]
+)
+def test_a_report_that_is_none_costs_the_worker(lone: Pool, step: tuple[str, int]) -> None:
+    before = lone.call("pid", {})
+    with pytest.raises(Unavailable):
+        lone.call("tell", {"told": [step]}, progress=lambda *_: None)
+    assert lone.call("pid", {}) != before
+
+
+def test_who_listens_can_end_the_call(lone: Pool) -> None:
+    def stop(*_: object) -> None:
+        raise NotFound("nobody wants it any more")
+
+    before = lone.call("pid", {})
+    with pytest.raises(NotFound, match="nobody"):
+        lone.call("tell", {"told": [("scanning", 0)]}, progress=stop)
+    assert lone.call("pid", {}) != before
+
+
+def test_up_25_a_worker_that_fills_the_disk_says_so(lone: Pool, tmp_path: Path) -> None:
+    with pytest.raises(OutOfSpace):
+        lone.call("write", {"path": str(tmp_path / "full")})
+
+
 def test_an_error_of_the_tree_keeps_the_worker(lone: Pool) -> None:
     before = lone.call("pid", {})
     with pytest.raises(PolicyDenied):
@@ -175,7 +220,7 @@ def test_qy_12_another_exception_crosses_without_its_text_and_costs_the_worker(
     assert lone.call("pid", {}) != before
 
 
-@pytest.mark.parametrize("method", ["_private", "__init__", "nothing", "held"])
+@pytest.mark.parametrize("method", ["_private", "__init__", "nothing", "held", "report"])
 def test_only_public_methods_can_be_called(pool: Pool, method: str) -> None:
     with pytest.raises(NotFound):
         pool.call(method, {})

@@ -1,11 +1,16 @@
 """Look-ups of what is stored of datasets, each of the caller's own."""
 
+from typing import Final
+
 from sqlmodel import Session, col, select
 
-from dataspace.catalog.models import Dataset, DatasetVersion, Offer, Upload
+from dataspace.catalog.models import Dataset, DatasetVersion, Offer, Source, State, Upload
 from dataspace.catalog.terms import Registered
-from dataspace.errors import NotFound
+from dataspace.errors import NotFound, TooMany
 from dataspace.participants.access import Caller
+
+WAITING: Final = 100  # uploads of one provider that may wait for it
+_FILES: Final = 10  # ... and how many of the largest size they may be together
 
 
 def registered_before(session: Session, caller: Caller, found: Upload, dataset: str) -> Registered | None:
@@ -49,3 +54,42 @@ def owned_dataset(session: Session, caller: Caller, dataset: str) -> Dataset:
     if found is None or found.provider != caller.id:
         raise NotFound("there is no such dataset")
     return found
+
+
+def source_of(session: Session, caller: Caller, source: str) -> Source:
+    """Return a source of the caller's; NotFound when it is not."""
+    found = session.get(Source, source)
+    if found is None or found.provider != caller.id:
+        raise NotFound("there is no such source")
+    return found
+
+
+def ensure_room(session: Session, provider: str, length: int, limit: int) -> None:
+    """Let a provider begin an upload of `length` bytes; `limit` is of one upload.
+
+    Raises:
+        TooMany: as many wait as may, or so many bytes.
+
+    """
+    waiting = session.exec(select(Upload.length, Upload.size).where(Upload.provider == provider)).all()
+    if len(waiting) >= WAITING:
+        raise TooMany(
+            f"{len(waiting)} uploads wait for you, want at most {WAITING}: confirm or discard some",
+            retry_after=60,
+            limit=WAITING,
+        )
+    held = sum(max(sizes) for sizes in waiting)
+    if held + length > limit * _FILES:
+        raise TooMany(
+            f"the uploads that wait for you have {held} bytes, want at most {limit * _FILES} with this one: "
+            "confirm or discard some",
+            retry_after=60,
+            limit=limit * _FILES,
+        )
+
+
+def received(upload: Upload) -> int:
+    """Return how many bytes of an upload arrived: where it goes on."""
+    if upload.state != State.RECEIVING:
+        return upload.length
+    return sum(size for _, size in upload.parts)

@@ -1,14 +1,11 @@
 """Uploads: a file arrives sealed, is read in a child process, and waits for its provider's word.
 
-Plaintext never lies on disk: the upload is sealed while it arrives, under a key
-that only this process holds, and the child that reads it writes the payload
-sealed under its data key.
+Plaintext never lies on disk: the upload is sealed while it arrives, and the
+child that reads it writes the payload sealed under its data key.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,21 +13,22 @@ from typing import Any
 from sqlmodel import Session, col, delete, select
 
 from dataspace.catalog.intake import display_name
-from dataspace.catalog.models import DatasetVersion, Upload
-from dataspace.catalog.payloads import open_sealed, seal
+from dataspace.catalog.models import Approval, DatasetVersion, State, Upload
+from dataspace.catalog.places import Places
+from dataspace.catalog.reading import Reader, Sealed
 from dataspace.catalog.staging import Staging
-from dataspace.catalog.stored import upload_of
-from dataspace.database import crash_at
-from dataspace.errors import TooLarge
+from dataspace.catalog.stored import ensure_room, upload_of
+from dataspace.errors import Conflict
 from dataspace.keys import fresh_key
 from dataspace.participants.access import Caller, require
 from dataspace.participants.models import Role
 from dataspace.sandbox import Pool
 from dataspace.space import Space, mint
+from dataspace.table import Column
 from dataspace.zones.pack import Pack
 
 LIFETIME = timedelta(days=1)
-_KINDS = ("sealed", "preview")
+APPROVING = timedelta(days=14)
 
 
 class Uploads:
@@ -38,19 +36,23 @@ class Uploads:
 
     def __init__(self, space: Space, intake: Pool) -> None:
         self._space = space
-        self._intake = intake
+        self.places = Places(space.settings.home)
+        self.reader = Reader(space, intake, self.places)
 
     def stage(self, caller: Caller, zone: str) -> Staging:
-        """Return where the bytes of an upload go.
+        """Return where the bytes of an upload go that comes in one request.
 
         Raises:
             Refused: the caller is no provider.
             NotFound: there is no such zone here.
+            TooMany: as many of its uploads wait as may.
 
         """
         require(caller, Role.PROVIDER)
         self._space.pack(zone)
-        return Staging(self._folder("staging"), self._space.settings.upload_limit)
+        with self._space.database.reading() as session:
+            self._ensure_room(session, caller, 0)
+        return Staging(self.places.staging(), self._space.settings.upload_limit)
 
     def read(
         self,
@@ -62,44 +64,81 @@ class Uploads:
     ) -> Upload:
         """Read a staged file in a child process; keep payload and preview, sealed, until it is confirmed.
 
-        `declared` overrides what would be detected: `encoding`, `delimiter`.
+        `declared` overrides what would be detected: `encoding`, `delimiter`, `format`.
 
         Raises:
             Unprocessable: the file cannot be taken; `facts` name the first bad lines.
-            Unsupported: it is no table of text.
+            Unsupported: it is no table of a kind that is taken.
             TooCostly: it needs more time or memory than a worker has.
+            OutOfSpace: there is no room for the payload.
+            TooMany: as many of the caller's uploads wait as may.
 
         """
-        pack, upload = self._space.pack(zone), mint("up")
-        key, target = fresh_key(), self.payload(f"{upload}.sealed")
+        upload = self.begun(caller, zone, filename, declared)
+        identifier = upload.id
+
+        def act(session: Session) -> None:
+            self._ensure_room(session, caller, upload.size)
+            session.add(upload)
+
         try:
-            found = self._intake.call(
-                "read",
-                {
-                    **staging.source(),
-                    "target": str(target),
-                    "target_key": key,
-                    "target_context": upload.encode(),
-                    "pack": pack.rules(),
-                    "declared": dict(declared),
-                },
-            )
-            self._check_size(found)
-            preview = found.pop("preview")
-            self._keep_preview(upload, key, preview)
-            kept = self._upload(caller, pack, upload, key, found)
-            kept.filename = display_name(filename)
-            crash_at("upload.before_row")
-            self._space.database.commit(lambda session: session.add(kept))
-            return self.upload(caller, upload)
+            self.reader.read(upload, Sealed(**staging.source()))
+            upload.state = State.READY
+            self._space.database.commit(act)
+            return self.upload(caller, identifier)
         except BaseException:
-            self.forget(upload)
+            self.forget(identifier)
             raise
         finally:
             staging.discard()
 
+    def begun(self, caller: Caller, zone: str, filename: str, declared: Mapping[str, Any]) -> Upload:
+        """Return the row of a new upload, with a fresh data key; nothing is stored."""
+        upload = mint("up")
+        key = self._space.keys.secret(f"zone/{self._space.pack(zone).name}")
+        return Upload(
+            id=upload,
+            provider=caller.id,
+            zone=zone,
+            filename=display_name(filename),
+            declared=dict(declared),
+            key=key.wrap(fresh_key(), upload.encode()),
+            state=State.RECEIVING,
+            created=self._space.clock(),
+        )
+
+    def add(self, caller: Caller, upload: Upload) -> Upload:
+        """Store the row of an upload that is still to come; return it as `look` does.
+
+        Raises:
+            TooMany: as many of the caller's uploads wait as may.
+
+        """
+        identifier = upload.id
+
+        def act(session: Session) -> None:
+            self._ensure_room(session, caller, upload.length)
+            session.add(upload)
+
+        self._space.database.commit(act)
+        return self.look(caller, identifier)
+
     def upload(self, caller: Caller, upload: str) -> Upload:
-        """Return an upload that waits for its provider's word, its preview in `proposal`.
+        """Return an upload that was read and waits for its provider's word, its preview in `proposal`.
+
+        Raises:
+            NotFound: there is none, or it is another's.
+            Conflict: it is not read yet, or could not be; `facts` say which.
+
+        """
+        found = self.look(caller, upload)
+        if found.state != State.READY:
+            why = "could not be read" if found.state == State.FAILED else "is not read yet"
+            raise Conflict(f"the upload {why}", state=found.state, stage=found.stage)
+        return found
+
+    def look(self, caller: Caller, upload: str) -> Upload:
+        """Return an upload in whatever state; of one that is ready, with its preview in `proposal`.
 
         Raises:
             NotFound: there is none, or it is another's.
@@ -107,20 +146,52 @@ class Uploads:
         """
         with self._space.database.reading() as session:
             found = upload_of(session, caller, upload)
-        # Only now, on an object that no session writes back: the preview holds cells of the dataset.
-        found.proposal = {**found.proposal, "preview": self._open_preview(found)}
+        if found.state == State.READY:
+            # Only now, on an object that no session writes back: it holds cells of the dataset.
+            found.proposal = self.reader.shown(found)
         return found
 
+    def assess(
+        self,
+        found: Upload,
+        columns: Sequence[Column],
+        pack: Pack,
+        *,
+        search: bool = False,
+        offered: Sequence[str] = (),
+        methods: Mapping[str, Any] = MappingProxyType({}),
+        sample: int = 100,
+    ) -> dict[str, Any]:
+        """Measure an upload as it would leave: `Reader.assess`."""
+        return self.reader.assess(
+            found, columns, pack, search=search, offered=offered, methods=methods, sample=sample
+        )
+
+    def waiting(self, caller: Caller) -> Sequence[Upload]:
+        """Return the caller's uploads, newest first, without previews."""
+        query = select(Upload).where(Upload.provider == caller.id).order_by(col(Upload.created).desc())
+        with self._space.database.reading() as session:
+            return session.exec(query).all()
+
     def discard(self, caller: Caller, upload: str) -> None:
-        """Forget an upload that was not confirmed."""
+        """Forget an upload that was not confirmed, in whatever state it is."""
         self._space.database.commit(lambda session: session.delete(upload_of(session, caller, upload)))
         self.forget(upload)
 
     def expire(self) -> int:
-        """Forget uploads that nobody confirmed in a day; return how many."""
+        """Forget uploads that nobody confirmed in a day; return how many.
+
+        One that waits for a second person's word, or was approved, is kept for two weeks after it was asked.
+        """
 
         def act(session: Session) -> list[str]:
-            old = session.exec(select(Upload.id).where(Upload.created < self._space.clock() - LIFETIME)).all()
+            now = self._space.clock()
+            asked = select(Approval.upload).where(
+                Approval.created >= now - APPROVING, Approval.state != "rejected"
+            )
+            old = session.exec(
+                select(Upload.id).where(Upload.created < now - LIFETIME, col(Upload.id).not_in(asked))
+            ).all()
             session.exec(delete(Upload).where(col(Upload.id).in_(old)))
             return list(old)
 
@@ -132,65 +203,22 @@ class Uploads:
     def sweep(self) -> int:
         """Remove files that no row names: what a crash left between a file and its row (attack CR-02).
 
-        Only when nothing is being uploaded: at the start of the service.
+        Only when nothing is being uploaded: at the start of the service. Of a database that several
+        processes share, files of the last hours are left alone.
         """
         with self._space.database.reading() as session:
             versions = session.exec(select(DatasetVersion.path)).all()
-            uploads = session.exec(select(Upload.id)).all()
-        known = {*versions, *(f"{upload}.{kind}" for upload in uploads for kind in _KINDS)}
-        orphans = [path for path in self._folder("payloads").iterdir() if path.name not in known]
-        orphans += self._folder("staging").iterdir()
-        for path in orphans:
-            path.unlink(missing_ok=True)
-        return len(orphans)
+            uploads = session.exec(select(Upload)).all()
+        alone = self._space.database.dialect == "sqlite"
+        return self.places.sweep(list(uploads), list(versions), alone=alone)
 
     def forget(self, upload: str, *, payload: bool = True) -> None:
         """Remove the files of an upload: its preview, and its payload unless a version has it now."""
-        for kind in _KINDS if payload else _KINDS[1:]:
-            self.payload(f"{upload}.{kind}").unlink(missing_ok=True)
+        self.places.forget(upload, payload=payload)
 
     def payload(self, name: str) -> Path:
         """Return where the payload of that name lies."""
-        return self._folder("payloads") / name
+        return self.places.payload(name)
 
-    def _folder(self, name: str) -> Path:
-        folder = self._space.settings.home / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
-
-    def _keep_preview(self, upload: str, key: bytes, preview: Mapping[str, Any]) -> None:
-        with self.payload(f"{upload}.preview").open("xb") as file:
-            seal(BytesIO(json.dumps(preview).encode()), file, key, _preview_of(upload))
-
-    def _open_preview(self, found: Upload) -> Any:
-        key = self._space.keys.secret(f"zone/{found.zone}").unwrap(found.key, found.id.encode())
-        path = self.payload(f"{found.id}.preview")
-        return json.loads(b"".join(open_sealed(path, key, _preview_of(found.id))))
-
-    def _check_size(self, found: Mapping[str, Any]) -> None:
-        # Loaded as a table it takes about three times its text; a worker must hold it beside its own work.
-        limit = self._space.settings.worker_memory // 4
-        if found["bytes"] > limit:
-            raise TooLarge(
-                f"the dataset has {found['bytes']} bytes, want at most {limit} for a query worker",
-                limit=limit,
-            )
-
-    def _upload(self, caller: Caller, pack: Pack, upload: str, key: bytes, found: dict[str, Any]) -> Upload:
-        return Upload(
-            id=upload,
-            provider=caller.id,
-            zone=pack.name,
-            filename="",
-            source_sha256=found["source_sha256"],
-            payload_sha256=found["payload_sha256"],
-            rows=found["rows"],
-            size=found["bytes"],
-            proposal=found,
-            key=self._space.keys.secret(f"zone/{pack.name}").wrap(key, upload.encode()),
-            created=self._space.clock(),
-        )
-
-
-def _preview_of(upload: str) -> bytes:
-    return f"{upload}/preview".encode()
+    def _ensure_room(self, session: Session, caller: Caller, length: int) -> None:
+        ensure_room(session, caller.id, length, self._space.settings.upload_limit)

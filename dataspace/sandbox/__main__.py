@@ -4,6 +4,7 @@ python -m dataspace.sandbox MODULE:CLASS MEMORY DESCRIPTOR PARENT
 """
 
 import ctypes
+import errno
 import importlib
 import os
 import resource
@@ -15,26 +16,49 @@ from typing import Any, Final
 
 import msgspec
 
-from dataspace.errors import DataSpaceError, NotFound
+from dataspace.errors import DataSpaceError, NotFound, OutOfSpace
 from dataspace.sandbox import frames
 
 _FILES: Final = 64
 _PARENT_DEATH, _DUMPABLE, _NO_NEW_PRIVILEGES = 1, 4, 38  # prctl(2)
 _OUT_OF_MEMORY: Final = msgspec.msgpack.encode(["failed", "MemoryError"])  # made while there is memory
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main(target: str, memory: str, descriptor: str, parent: str) -> None:
     """Serve one parent; return when it is gone, or after a failure that spoils the process."""
     _confine(int(memory), int(parent))
     with socket.socket(fileno=int(descriptor)) as link:
+        reporter = _Reporter(link)
         try:
             worker = _load(target)
+            worker.report = reporter.report
         except BaseException as error:  # noqa: BLE001 - the text stays here
             return frames.send(link, _failed(error))
         frames.send(link, msgspec.msgpack.encode(["done", None]))
-        while _serve(worker, link):
+        while _serve(worker, link, reporter):
             pass
     return None
+
+
+class _Reporter:
+    """How a worker tells where it stands; between requests, when nobody listens, it says nothing."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._last: tuple[str, int] | None = None
+        self.asked = False
+
+    def report(self, stage: str, percent: int) -> None:
+        """Tell the stage, and how much of it is done; the same twice is told once."""
+        now = (stage, int(percent))
+        if self.asked and now != self._last:
+            self._last = now
+            frames.send(self._link, msgspec.msgpack.encode(["progress", *now]))
+
+    def begin(self) -> None:
+        """Begin a request."""
+        self.asked, self._last = True, None
 
 
 def _confine(memory: int, parent: int) -> None:
@@ -60,17 +84,20 @@ def _load(target: str) -> Any:
     return getattr(importlib.import_module(module), name)()
 
 
-def _serve(worker: Any, link: socket.socket) -> bool:
+def _serve(worker: Any, link: socket.socket, reporter: _Reporter) -> bool:
     """Answer one request; return whether the process is fit for another."""
     try:
         request = frames.receive(link)
     except EOFError:
         return False
     try:
+        reporter.begin()
         reply = _reply(worker, *msgspec.msgpack.decode(request))
     except BaseException as error:  # noqa: BLE001 - only its class may leave
         frames.send(link, _failed(error))
         return False
+    finally:
+        reporter.asked = False
     frames.send(link, reply)
     return _rest(worker, link)
 
@@ -97,7 +124,8 @@ def _reply(worker: Any, method: str, request: dict[str, Any]) -> bytes:
 
 
 def _public(worker: Any, method: str) -> Any:
-    found = None if method.startswith("_") else getattr(worker, method, None)
+    hidden = method.startswith("_") or method == "report"
+    found = None if hidden else getattr(worker, method, None)
     if not callable(found):
         raise NotFound("the worker has no such method")
     return found
@@ -106,6 +134,8 @@ def _public(worker: Any, method: str) -> Any:
 def _failed(error: BaseException) -> bytes:
     if isinstance(error, MemoryError):
         return _OUT_OF_MEMORY
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return msgspec.msgpack.encode(["refused", OutOfSpace.code, "the disk is full: nothing was kept", {}])
     return msgspec.msgpack.encode(["failed", type(error).__name__])
 
 

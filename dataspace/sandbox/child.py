@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,9 @@ from dataspace.sandbox import frames
 
 START_SECONDS: Final = 60.0
 _AFFINITIES: Final = 64  # for how many affinities a worker is remembered
+_STAGE: Final = 32  # characters of a stage's name
+
+Progress = Callable[[str, int], object]  # is told a stage and how many percent of it are done
 
 BY_CODE: Final[dict[str, type[DataSpaceError]]] = {
     kind.code: kind
@@ -56,8 +60,10 @@ class Child:
             self._reply(time.monotonic() + START_SECONDS)
             self._greeted = True
 
-    def ask(self, frame: bytes, until: float) -> list[Any]:
+    def ask(self, frame: bytes, until: float, progress: Progress | None = None) -> list[Any]:
         """Return the reply to one request: ["done", value] or ["refused", code, message, facts].
+
+        What `progress` raises is raised here; the child still works then, and must be killed.
 
         Raises:
             Failed: the method raised what is not of our tree.
@@ -68,7 +74,7 @@ class Child:
         """
         self.calls += 1
         frames.send(self._link, frame, until)
-        return self._reply(until)
+        return self._reply(until, progress)
 
     def fitness(self, affinity: str) -> tuple[bool, bool, int]:
         """Return how well this idle child suits a request: the greatest is taken."""
@@ -96,21 +102,31 @@ class Child:
         self._process.wait()
         self._link.close()
 
-    def _reply(self, until: float) -> list[Any]:
-        reply = msgspec.msgpack.decode(frames.receive(self._link, until))
-        match reply:
-            case ["done", _]:
-                return list(reply)
-            case ["refused", str(code), str(), dict()] if code in BY_CODE:
-                return list(reply)
-            case ["failed", str(kind)] if kind.isidentifier():
-                raise Failed(kind)
-        raise ValueError("not a reply")
+    def _reply(self, until: float, progress: Progress | None = None) -> list[Any]:
+        while True:
+            reply = msgspec.msgpack.decode(frames.receive(self._link, until))
+            match reply:
+                case ["done", _]:
+                    return list(reply)
+                case ["refused", str(code), str(), dict()] if code in BY_CODE:
+                    return list(reply)
+                case ["failed", str(kind)] if kind.isidentifier():
+                    raise Failed(kind)
+                # A worker led astray may have chosen the words: a stage is one short word, or it is no frame.
+                case ["progress", str(stage), int(percent)] if _is_stage(stage) and 0 <= percent <= 100:
+                    if progress:
+                        progress(stage, percent)
+                case _:
+                    raise ValueError("not a reply")
 
     def _readable(self) -> bool:
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
         return bool(poll.poll(0))
+
+
+def _is_stage(word: str) -> bool:
+    return word.isascii() and word.isidentifier() and len(word) <= _STAGE
 
 
 def _process(target: str, memory: int, descriptor: int) -> subprocess.Popen[bytes]:

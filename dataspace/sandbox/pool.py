@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from dataspace.errors import DataSpaceError, TooCostly, TooMany, Unavailable
-from dataspace.sandbox.child import BY_CODE, START_SECONDS, Child, Failed
+from dataspace.sandbox.child import BY_CODE, START_SECONDS, Child, Failed, Progress
 
 _RETRY_SECONDS: Final = 0.2
 _logger = logging.getLogger(__name__)
@@ -40,22 +40,32 @@ class Pool:
         self._orders: queue.SimpleQueue[Child | str] = queue.SimpleQueue()  # "start", "stop", or one to bury
 
     def call(
-        self, method: str, request: Mapping[str, Any], *, deadline: float | None = None, affinity: str = ""
+        self,
+        method: str,
+        request: Mapping[str, Any],
+        *,
+        deadline: float | None = None,
+        affinity: str = "",
+        progress: Progress | None = None,
     ) -> Any:
         """Return what the worker's `method(request)` returns; MessagePack's values cross, both ways.
 
         Equal affinities prefer the worker that served them, unless it is busy and another is idle.
+        `progress` is called, in this thread, with what the worker reports; what it raises ends the call,
+        and the worker.
 
         Raises:
             TooMany: no worker came free within the deadline.
             TooCostly: the call passed its deadline or the worker's memory.
-            Unavailable: the worker did not start, died, or raised what it should not.
+            Unavailable: the worker did not start, died (`facts["died"]`), or raised what it should not.
+            OutOfSpace: ... because the disk it wrote to is full.
             DataSpaceError: whatever of the tree the method raised.
 
         """
         seconds = self._deadline if deadline is None else deadline
         frame = msgspec.msgpack.encode([method, request])
-        return self._ask(self._take(affinity, time.monotonic() + seconds), frame, seconds)
+        child = self._take(affinity, time.monotonic() + seconds)
+        return self._ask(child, frame, seconds, progress)
 
     def broadcast(self, method: str, request: Mapping[str, Any]) -> None:
         """Call `method` on every worker that has served anything, each in its turn.
@@ -93,10 +103,10 @@ class Pool:
             self._orders.put("stop")
             keeper.join()
 
-    def _ask(self, child: Child, frame: bytes, seconds: float) -> Any:
+    def _ask(self, child: Child, frame: bytes, seconds: float, progress: Progress | None = None) -> Any:
         with self._using(child):
             child.greet()
-            status, *rest = child.ask(frame, time.monotonic() + seconds)
+            status, *rest = child.ask(frame, time.monotonic() + seconds, progress)
         if status == "done":
             return rest[0]
         code, message, facts = rest
@@ -119,7 +129,7 @@ class Pool:
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
             # Only the class: a worker led astray may have chosen the text.
             _logger.warning("a worker of %s is gone: %s", self._target, type(error).__name__)
-            raise Unavailable("the worker died") from error
+            raise Unavailable("the worker died", died=not self._closed) from error
         finally:
             with self._turn:
                 self._idle.append(child) if sound and not self._closed else self._retire(child)

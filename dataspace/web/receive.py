@@ -21,7 +21,7 @@ from multipart import (
 )
 
 from dataspace.catalog.staging import Staging
-from dataspace.errors import Malformed, TooLarge, Unsupported
+from dataspace.errors import Malformed, TooLarge, TooSlow, Unsupported
 from dataspace.web.auth import AnyRequest
 
 DEADLINE: Final = 3600.0  # seconds for a whole upload
@@ -54,26 +54,27 @@ async def receive(request: AnyRequest, open_staging: Open, limit: int, filename:
 
     Raises:
         TooLarge: the declared length, or what really came, passes `limit` bytes.
-        Malformed: it is cut off, too slow, no form, or of a form with no file or two.
+        TooSlow: it drips.
+        Malformed: it is cut off, no form, or of a form with no file or two.
         Unsupported: it is compressed.
         Unprocessable: it is empty, or another file than its digest says.
 
     """
     declared = _declared_digest(request)
-    _check_headers(request, limit)
+    check_headers(request, limit, frame=_FRAME)
     kind, options = request.content_type
     if kind == "multipart/form-data":
         if declared:
             raise Malformed("a digest names the bytes of the body: send the file as the body, not in a form")
-        return await _form(_chunks(request, limit + _FRAME), options.get("boundary", ""), open_staging)
+        return await _form(body_of(request, limit + _FRAME), options.get("boundary", ""), open_staging)
     received = Received(await sync_to_thread(open_staging, {}), filename)
-    return await _write(received, _chunks(request, limit), declared)
+    return await _write(received, body_of(request, limit), declared)
 
 
 async def _write(received: Received, chunks: AsyncIterator[bytes], declared: str = "") -> Received:
     staging = received.staging
     try:
-        async for block in _blocks(chunks):
+        async for block in blocks(chunks):
             await sync_to_thread(staging.write, block)
         await sync_to_thread(staging.finish, declared)
     except BaseException:
@@ -83,20 +84,32 @@ async def _write(received: Received, chunks: AsyncIterator[bytes], declared: str
     return received
 
 
-async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Join what arrives into blocks that are worth a trip to another thread."""
+async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Join what arrives, also before it broke off, into blocks worth a trip to another thread."""
     buffer = bytearray()
-    async for chunk in chunks:
-        buffer += chunk
-        if len(buffer) >= _BLOCK:
+    try:
+        async for chunk in chunks:
+            buffer += chunk
+            if len(buffer) >= _BLOCK:
+                yield bytes(buffer)
+                buffer.clear()
+    except Malformed:
+        if buffer:
             yield bytes(buffer)
-            buffer.clear()
+        raise
     if buffer:
         yield bytes(buffer)
 
 
-async def _chunks(request: AnyRequest, limit: int) -> AsyncIterator[bytes]:
-    """Yield what arrives, until the body ends; the clock is the whole upload's, not a chunk's."""
+async def body_of(request: AnyRequest, limit: int) -> AsyncIterator[bytes]:
+    """Yield what arrives, until the body ends; the clock is the whole upload's, not a chunk's.
+
+    Raises:
+        TooLarge: more than `limit` bytes came.
+        TooSlow: it drips (attack UP-02).
+        Malformed: the sender is gone.
+
+    """
     began, size = time.monotonic(), 0
     while True:
         elapsed = time.monotonic() - began
@@ -105,7 +118,7 @@ async def _chunks(request: AnyRequest, limit: int) -> AsyncIterator[bytes]:
         with anyio.move_on_after(max(patience, 0)) as timer:
             event: Any = await request.receive()
         if timer.cancelled_caught:
-            raise Malformed(f"the upload is too slow: want at least {_SLOWEST} bytes a second", received=size)
+            raise TooSlow(f"the upload is too slow: want at least {_SLOWEST} bytes a second", received=size)
         if event["type"] == "http.disconnect":
             raise Malformed("the upload was cut off", received=size)
         if body := event.get("body", b""):
@@ -121,7 +134,7 @@ async def _form(chunks: AsyncIterator[bytes], boundary: str, open_staging: Open)
     form = _Form(open_staging)
     try:
         with PushMultipartParser(boundary, max_segment_count=_PARTS) as parser:
-            async for block in _blocks(chunks):
+            async for block in blocks(chunks):
                 await sync_to_thread(_feed, parser, form, block)
         return await sync_to_thread(form.finish)
     except MultipartError as error:
@@ -190,13 +203,20 @@ class _Form:
                 raise Malformed("a field of the form is not UTF-8") from error
 
 
-def _check_headers(request: AnyRequest, limit: int) -> None:
+def check_headers(request: AnyRequest, limit: int, *, frame: int = 0) -> None:
+    """Refuse a body by what its headers say of it.
+
+    Raises:
+        Unsupported: it is compressed (attack UP-26).
+        TooLarge: its honest length is more than `limit` bytes, and `frame` for what is around them.
+
+    """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise Unsupported("the body is compressed: send the file as it is")
     length = request.headers.get("content-length", "0")
     # An honest length is refused before a byte is read; a lying one when the count passes the limit.
-    if length.isdecimal() and len(length) < 20 and int(length) > limit + _FRAME:
+    if length.isdecimal() and len(length) < 20 and int(length) > limit + frame:
         raise TooLarge(f"the upload has {length} bytes, want at most {limit}", limit=limit)
 
 

@@ -86,7 +86,7 @@ def test_up_02_a_drip_does_not_hold_the_door_for_ever(
 ) -> None:
     monkeypatch.setattr(receive, "_GRACE", 0.2)
     reply = _refused(space, app, headers, chunk(b"a,b\n"))
-    assert (reply.status, b"too slow" in reply.body) == (400, True)
+    assert (reply.status, b"too slow" in reply.body) == (408, True)
 
 
 def test_up_03_what_a_client_leaves_half_sent_is_gone(
