@@ -26,8 +26,8 @@ _HERE = Path(__file__).parent
 _SHANGHAI = timezone(timedelta(hours=8))
 _LANGUAGES = ("zh", "en")
 # Only what `str` makes of a dict of parameters: a name of a column may hold braces.
-_PARAMETERS: Final = re.compile(r" \{((?:'[a-z]+': (?:\d+|'[a-z]+')(?:, )?)*)\}")
-_QUOTES: Final = re.compile("[',]")
+_PARAMETERS: Final = re.compile(r" \{((?:'[a-z]+': (?:-?\d+|'[^'{}]*')(?:, )?)*)\}")
+_PARAMETER: Final = re.compile(r"'([a-z]+)': (?:'([^']*)'|(-?\d+))")
 _WEEK = "public, max-age=604800"
 
 _ENVIRONMENT: Final = jinja2.Environment(
@@ -123,7 +123,35 @@ def _money(fen: int) -> str:
 
 def _plain(text: str) -> str:
     """Word the parameters of a method in an error's text, `{'width': 10}`, as they are written in forms."""
-    return _PARAMETERS.sub(lambda found: (" " + _QUOTES.sub("", found[1]).replace(": ", "=")).rstrip(), text)
+    return _PARAMETERS.sub(lambda found: _written(found[1]), text)
 
 
-_ENVIRONMENT.filters.update(time=_time, money=_money, plain=_plain, count=lambda number: f"{number:,}")
+def _written(parameters: str) -> str:
+    return "".join(f" {name}={word or number}" for name, word, number in _PARAMETER.findall(parameters))
+
+
+def _share(ppm: int | None) -> str:
+    """Word parts per million as a percentage, exactly; what there is none of as a dash."""
+    if ppm is None:
+        return "–"
+    whole, rest = divmod(ppm, 10_000)
+    return f"{whole}.{rest:04}".rstrip("0").rstrip(".") + " %"
+
+
+def _size(number: int) -> str:
+    """Word a number of bytes."""
+    for unit, bytes_ in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= bytes_:
+            return f"{number / bytes_:,.1f} {unit}"
+    return f"{number:,} B"
+
+
+_ENVIRONMENT.filters.update(
+    time=_time,
+    money=_money,
+    plain=_plain,
+    share=_share,
+    size=_size,
+    parameters=lambda found: " ".join(f"{name}={value}" for name, value in found.items()),
+    count=lambda number: f"{number:,}",
+)

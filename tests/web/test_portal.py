@@ -184,7 +184,7 @@ def test_a_receipt_is_verified_without_an_account(space: Simulator, client: Clie
     part = space.service.receipts.receipt(space.operator, entry, ["kind", "zone"]).to_bytes()
     page = client.post("/verify", data={"key": key, "receipt": part.decode()}, headers=PAGE).text
     assert "Result: it holds" in page
-    assert "This receipt shows some fields alone; not shown: 14" in page
+    assert "This receipt shows some fields alone; not shown: 17" in page
     file = client.post("/verify", data={"key": key}, files={"file": ("r.json", receipt)}, headers=PAGE).text
     assert "Result: it holds" in file
     wrong = receipt.replace(b'"rows":318', b'"rows":319')
@@ -291,6 +291,9 @@ def test_the_language_is_the_browsers_until_it_is_chosen(space: Simulator, clien
         "/portal/agreements",
         "/entries",
         "/portal/members",
+        "/portal/approvals",
+        "/portal/rules",
+        "/portal/sources",
         "/verify",
         "/login",
     ],

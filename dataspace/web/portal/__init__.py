@@ -6,7 +6,20 @@ from litestar.types import ControllerRouterHandler
 
 from dataspace.errors import Unauthenticated
 from dataspace.web import auth
-from dataspace.web.portal import agreements, browse, datasets, entrance, members, upload, verify
+from dataspace.web.portal import (
+    agreements,
+    approvals,
+    browse,
+    datasets,
+    entrance,
+    members,
+    reports,
+    review,
+    rules,
+    sources,
+    upload,
+    verify,
+)
 
 
 def portal() -> list[ControllerRouterHandler]:
@@ -20,12 +33,24 @@ def portal() -> list[ControllerRouterHandler]:
             entrance.log_out,
             upload.choose,
             upload.receive_file,
-            upload.review,
-            upload.confirm,
-            upload.discard,
+            review.review,
+            review.act,
+            review.discard,
+            sources.overview,
+            sources.add,
+            sources.remove,
+            sources.take,
+            approvals.overview,
+            approvals.one,
+            approvals.answer,
+            rules.overview,
+            rules.forget,
+            rules.add,
+            rules.remove,
             datasets.mine,
             datasets.one,
             datasets.withdraw,
+            reports.report,
             agreements.overview,
             agreements.request,
             agreements.answer,

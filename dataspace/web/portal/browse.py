@@ -6,10 +6,12 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from dataspace.catalog.search import Listing
 from dataspace.participants.access import Caller
 from dataspace.proof.disclosure import Disclosure
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
+from dataspace.web.portal.known import newest_of, quality_of
 from dataspace.web.service import Service
 
 _PAGE = 200
@@ -23,14 +25,36 @@ def catalogue(
 ) -> Response[str]:
     """Show the datasets on offer."""
     listings = service.catalogue.listings(zone, q)
-    return page(request, "catalogue.html", listings=listings, packs=service.space.packs, zone=zone, q=q)
+    return page(
+        request,
+        "catalogue.html",
+        listings=listings,
+        packs=service.space.packs,
+        zone=zone,
+        q=q,
+        newest=newest_of,
+    )
 
 
 @get("/catalog/{dataset:str}", sync_to_thread=True)
-def dataset(request: AnyRequest, dataset: FromPath[str], service: NamedDependency[Service]) -> Response[str]:
-    """Show one dataset: columns, offers, and a form to ask for an agreement."""
+def dataset(
+    request: AnyRequest,
+    dataset: FromPath[str],
+    caller: NamedDependency[Caller],
+    service: NamedDependency[Service],
+) -> Response[str]:
+    """Show one dataset: record, columns, quality, a sample, offers, and a form to ask for an agreement."""
     listing = service.catalogue.listing(dataset)
-    return page(request, "dataset.html", listing=listing, pack=service.space.packs[listing.zone])
+    return page(
+        request,
+        "dataset.html",
+        listing=listing,
+        pack=service.space.packs[listing.zone],
+        quality=quality_of(listing),
+        sample=service.catalogue.sample(listing.dataset, listing.version),
+        newest=newest_of(listing),
+        readable=bool(listing.report) and _may_read(caller, listing),
+    )
 
 
 @get("/entries", sync_to_thread=True)
@@ -54,6 +78,13 @@ def entries(
         size=size,
         everything=caller.oversees,
     )
+
+
+def _may_read(caller: Caller, listing: Listing) -> bool:
+    """Tell whether the catalogue would show the report to the caller."""
+    if caller.sees_everything or caller.id == listing.provider:
+        return True
+    return caller.oversees and listing.zone in caller.zones
 
 
 def _rows(service: Service, caller: Caller, start: int, end: int) -> list[dict[str, Any]]:

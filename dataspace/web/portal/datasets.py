@@ -11,7 +11,7 @@ from dataspace.participants.access import Caller
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.portal.forms import Form, go_to
-from dataspace.web.portal.known import withdrawal
+from dataspace.web.portal.known import quality_of, withdrawal
 from dataspace.web.service import Service
 
 
@@ -44,6 +44,7 @@ def one(
         listing=listing,
         pack=service.space.packs[listing.zone],
         known=known if 0 < known <= listing.version else 0,
+        quality=quality_of(listing),
         withdrawal=withdrawal(service, caller, listing),
     )
 

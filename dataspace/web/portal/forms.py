@@ -20,17 +20,15 @@ class Form:
     fields: Mapping[str, Sequence[str]]
 
     @classmethod
-    def read(cls, body: bytes) -> Self:
-        """Read a form's body.
+    def read(cls, body: bytes, most: int = _MOST_FIELDS) -> Self:
+        """Read a form's body of at most so many fields.
 
         Raises:
             Malformed: it is no form.
 
         """
         try:
-            fields = parse_qs(
-                body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
-            )
+            fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=most, errors="strict")
         except ValueError as error:
             raise Malformed("the body is not a well-formed form") from error
         return cls(fields)
@@ -54,6 +52,18 @@ class Form:
     def all(self, name: str) -> tuple[str, ...]:
         """Return all values of a field, such as the boxes that were ticked."""
         return tuple(self.fields.get(name, ()))
+
+    def has(self, name: str, value: str = "yes") -> bool:
+        """Tell whether one of a field's values is this one, such as that of a box that was ticked."""
+        return value in self.fields.get(name, ())
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a field that are not blank."""
+        return [line.strip() for line in self.text(name).splitlines() if line.strip()]
+
+    def changed(self, fields: Mapping[str, Sequence[str]]) -> Self:
+        """Return the form with some fields filled in otherwise."""
+        return type(self)({**self.fields, **fields})
 
     def number(self, name: str, default: int = 0) -> int:
         """Return a field as a whole number, `default` when it is empty.

@@ -1,8 +1,9 @@
 """What a reader may know of the things its pages name by id: titles, names, the entry of a withdrawal."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from dataspace.catalog.search import Listing
 from dataspace.errors import NotFound
@@ -39,6 +40,16 @@ def known(service: Service, caller: Caller, datasets: Collection[str]) -> Known:
     names = {member.id: member.name for member in service.membership.members(caller)}
     names |= {found.provider: found.provider_name for found in listings.values() if found}
     return Known(listings, names)
+
+
+def quality_of(listing: Listing) -> dict[str, Mapping[str, Any]]:
+    """Return the quality of each column by name; nothing of versions without a report."""
+    return {column["name"]: column["quality"] for column in listing.report.get("columns", [])}
+
+
+def newest_of(listing: Listing) -> str:
+    """Return how new the newest values of any column are, as far as it is told; empty if it is not."""
+    return max((str(one.get("newest") or "") for one in quality_of(listing).values()), default="")
 
 
 def withdrawal(service: Service, caller: Caller, listing: Listing) -> int | None:
