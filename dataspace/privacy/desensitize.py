@@ -2,16 +2,27 @@
 
     keep           the value
     suppress       NULL of the column's type
-    mask           13812345678 -> 138****5678   always four asterisks: the length of a name tells much;
-                   a value with nothing left to hide between `first` and `last` becomes the asterisks alone
-    generalize     date   -> 2024, 2024-Q3, 2024-07           unit: year, quarter, month
-                   number -> [20, 30)                         width: a whole number from 1
-                   text   -> 310***... as 310*                first: for codes whose prefix is the wider class
+    round          1,234 -> 1,230 (to: 10); 1.25 -> 1.3 (digits: 1)      half away from zero; the type stays
+    top_code       104 -> 90 (top: 90)                      bottom and top coding; the type stays
+    generalize     date   -> 2024, 2024-Q3, 2024-07         unit: year, quarter, month
+                   number -> [20, 30)                       width: a whole number from 1
+                          -> < 18, [18, 35), >= 35          bands: "18,35"
+                   text   -> 310***... as 310*              first: for codes whose prefix is the wider class
+                          -> 浙江省杭州市                    division (`divisions`)
+                          -> I20-I25                        icd (`icd`)
+    mask           13812345678 -> 138****5678               first and last, or as (`masks`)
     pseudonymize   the first 32 hex digits of HMAC-SHA256 of the value as text in UTF-8, under
-                   HMAC-SHA256(agreement's key, "pseudonym" 00 || column name)
+                   HMAC-SHA256(agreement's key, "pseudonym" 00 || column name), or of a column with a
+                   domain under HMAC-SHA256(agreement's key, "pseudonym domain" 00 || domain)
+
+The rest of `COSTLY` has no SQL: `prepared` computes it once per agreement and version.
 
 NULL stays NULL under every method. No expression fails on any value: what has
 no class (NaN, an infinite date, a decimal beyond 10^15) becomes NULL.
+
+Rounding and cutting keep the ends of a distribution recognisable: one subject
+alone beyond the cut is still known to be beyond it. The measures of risk count
+what such a value leaves as (`release`).
 
 A generalized value is computed in two steps, `group` and `label`, so that a
 million rows are grouped by whole numbers and only the groups are spelled out.
@@ -19,11 +30,16 @@ million rows are grouped by whole numbers and only the groups are spelled out.
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from dataspace.errors import Malformed
+from dataspace.privacy.generalize import class_of, period, quoted, written
+from dataspace.privacy.masks import masked
+from dataspace.privacy.parameters import clamp, domain, mask, read, rounding
 from dataspace.table import Column, Method, Type
+
+__all__ = ["COSTLY", "DIGITS", "SQL_TYPES", "expression", "group", "label", "leaving_type", "quoted"]
 
 SQL_TYPES: Final[Mapping[Type, str]] = {
     Type.TEXT: "VARCHAR",
@@ -31,25 +47,17 @@ SQL_TYPES: Final[Mapping[Type, str]] = {
     Type.DECIMAL: "DOUBLE",
     Type.DATE: "DATE",
 }
-_HIDDEN: Final = "****"
+COSTLY: Final = frozenset(
+    {Method.MICROAGGREGATE, Method.NOISE, Method.SHIFT, Method.PSEUDONYMIZE, Method.FPE}
+)
+DIGITS: Final = 32  # of a pseudonym; 128 bits: no two subjects of a dataset meet by chance
+_TEXTS: Final = frozenset({Method.GENERALIZE, Method.MASK, Method.PSEUDONYMIZE, Method.FPE})
 _BLOCK: Final = 64  # of SHA-256, for HMAC (RFC 2104)
-_DIGITS: Final = 32  # 128 bits: no two subjects of a dataset meet by chance
-# Units of dates: (how many to a year, the unit's number within the year, how a unit is written).
-_UNITS: Final[Mapping[str, tuple[int, str, str]]] = {
-    "year": (1, "1", "%04d"),
-    "quarter": (4, "quarter({0})", "%04d-Q%d"),
-    "month": (12, "month({0})", "%04d-%02d"),
-}
-
-
-def quoted(name: str) -> str:
-    """Return a name as an SQL identifier, whatever characters it has."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def leaving_type(column: Column) -> Type:
-    """Return the type of what `expression` yields."""
-    return column.type if column.method in {Method.KEEP, Method.SUPPRESS} else Type.TEXT
+    """Return the type of the values that leave."""
+    return Type.TEXT if column.method in _TEXTS else column.type
 
 
 def expression(column: Column, key: bytes) -> str:
@@ -58,52 +66,31 @@ def expression(column: Column, key: bytes) -> str:
     `key`: of the agreement, 32 bytes, so that two consumers cannot join their pseudonyms.
 
     Raises:
-        Malformed: a parameter of the method is missing or out of range.
+        Malformed: a parameter of the method is missing or out of range, or the method is costly and
+            no pseudonym.
 
     """
-    name = quoted(column.name)
-    match column.method:
-        case Method.KEEP:
-            return name
-        case Method.SUPPRESS:
-            return f"CAST(NULL AS {SQL_TYPES[column.type]})"
-        case Method.MASK:
-            return _masked(_text(column), _count(column, "first", 0), _count(column, "last", 0))
-        case Method.GENERALIZE:
-            return label(column, group(column))
-        case Method.PSEUDONYMIZE:
-            return _pseudonym(_text(column), _derived(key, column.name))
+    if column.method is Method.PSEUDONYMIZE:
+        return _pseudonym(_text(column), pseudonym_key(column, key))
+    if column.method in COSTLY:
+        read(column)
+        # Never the value itself: whoever forgot to prepare the column learns it here.
+        raise Malformed(f"column {column.name}: {column.method} is computed beforehand, not in a query")
+    return _WRITTEN[column.method](column)
 
 
 def group(column: Column) -> str:
-    """Return SQL whose equal values are the column's equal leaving values; only for keep and generalize.
+    """Return SQL whose equal values are the column's equal leaving values, of any method that has SQL.
 
-    For a generalized number it is the count of whole widths below the band, for
-    a date the count of units since year 0: both sort as the values do.
+    For a generalized number it is the count of whole widths below the band, or
+    the band's number, for a date the count of units since year 0: all sort as
+    the values do.
 
     Raises:
         Malformed: as in `expression`.
 
     """
-    name = quoted(column.name)
-    if column.method is Method.KEEP:
-        return name
-    match column.type:
-        case Type.TEXT:
-            return f"left({name}, {_count(column, 'first', 1)})"
-        case Type.INTEGER:
-            width = _count(column, "width", 1)
-            return f"({name} // {width} - CAST({name} % {width} < 0 AS BIGINT))"
-        case Type.DECIMAL:
-            # Beyond 10^15 a double cannot tell bands apart; NaN and infinities are not below it either.
-            return (
-                f"CASE WHEN abs({name}) < 1e15 "
-                f"THEN TRY_CAST(floor({name} / {_count(column, 'width', 1)}) AS BIGINT) END"
-            )
-        case Type.DATE:
-            units, within, _ = _unit(column)
-            number = f"year({name}) * {units} + {within.format(name)} - 1"
-            return f"CASE WHEN year({name}) BETWEEN 1 AND 9999 THEN {number} END"
+    return class_of(column) if column.method is Method.GENERALIZE else expression(column, b"")
 
 
 def label(column: Column, grouped: str) -> str:
@@ -113,19 +100,39 @@ def label(column: Column, grouped: str) -> str:
         Malformed: as in `expression`.
 
     """
-    if column.method is Method.KEEP:
-        return grouped
-    match column.type:
-        case Type.TEXT:
-            return f"({grouped} || '*')"
-        case Type.DATE:
-            units, _, written = _unit(column)
-            parts = [f"({grouped}) // {units}", f"({grouped}) % {units} + 1"][: written.count("%")]
-            return f"printf('{written}', {', '.join(parts)})"
-        case Type.INTEGER | Type.DECIMAL:
-            width = _count(column, "width", 1)
-            lower = f"CAST({grouped} AS HUGEINT) * {width}"
-            return f"('[' || {lower} || ', ' || ({lower} + {width}) || ')')"
+    return written(column, grouped) if column.method is Method.GENERALIZE else grouped
+
+
+def pseudonym_key(column: Column, key: bytes) -> bytes:
+    """Return the key of a column's pseudonyms: its own, or its domain's, under the agreement's `key`."""
+    shared = domain(column)
+    label = b"pseudonym domain\0" + shared.encode() if shared else b"pseudonym\0" + column.name.encode()
+    return hmac.digest(key, label, hashlib.sha256)
+
+
+def _rounded(column: Column) -> str:
+    name, (to, digits) = quoted(column.name), rounding(column)
+    if column.type is Type.INTEGER:
+        near, far = (
+            f"({value} + sign({name}) * {to // 2}) // {to} * {to}"
+            for value in (name, f"CAST({name} AS HUGEINT)")
+        )
+        # 128 bits are slow, and needed at the ends of 64 alone.
+        inside = f"{name} BETWEEN {-(1 << 62)} AND {1 << 62}"
+        return f"CASE WHEN {inside} THEN {near} ELSE TRY_CAST({far} AS BIGINT) END"
+    rounded = f"round({name}, {digits})" if digits is not None else f"round({name} / {to}) * {to}"
+    return f"CASE WHEN abs({name}) < 1e15 THEN {rounded} END"
+
+
+def _cut(column: Column) -> str:
+    name, (bottom, top) = quoted(column.name), clamp(column)
+    # Not `least` and `greatest`: they make a bound of NULL.
+    cases = [f"WHEN {name} < {bottom} THEN {bottom}"] if bottom is not None else []
+    cases += [f"WHEN {name} > {top} THEN {top}"] if top is not None else []
+    cut = f"CASE {' '.join(cases)} ELSE {name} END"
+    if column.type is Type.INTEGER:
+        return f"CAST({cut} AS BIGINT)"
+    return f"CASE WHEN isfinite({name}) THEN CAST({cut} AS DOUBLE) END"
 
 
 def _text(column: Column) -> str:
@@ -133,39 +140,37 @@ def _text(column: Column) -> str:
     return name if column.type is Type.TEXT else f"CAST({name} AS VARCHAR)"
 
 
-def _masked(text: str, first: int, last: int) -> str:
-    shown = f"left({text}, {first}) || '{_HIDDEN}' || right({text}, {last})"
-    return (
-        f"CASE WHEN length({text}) > {first + last} THEN {shown} "
-        f"WHEN {text} IS NOT NULL THEN '{_HIDDEN}' END"
-    )  # fmt: skip
-
-
 def _pseudonym(text: str, key: bytes) -> str:
     """Return HMAC-SHA256 in SQL: DuckDB's sha256 takes a BLOB and gives hex."""
     inner, outer = (_blob(bytes(byte ^ pad for byte in key.ljust(_BLOCK, b"\0"))) for pad in (0x36, 0x5C))
-    return f"left(sha256({outer} || unhex(sha256({inner} || encode({text})))), {_DIGITS})"
-
-
-def _derived(key: bytes, name: str) -> bytes:
-    return hmac.digest(key, b"pseudonym\0" + name.encode(), hashlib.sha256)
+    return f"left(sha256({outer} || unhex(sha256({inner} || encode({text})))), {DIGITS})"
 
 
 def _blob(value: bytes) -> str:
     return f"unhex('{value.hex()}')"
 
 
-def _count(column: Column, parameter: str, least: int) -> int:
-    value = column.parameters.get(parameter, 0)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**15:
-        raise Malformed(
-            f"malformed {parameter} of column {column.name}: {value!r}, want a whole number from {least}"
-        )
-    return value
+def _masked(column: Column) -> str:
+    return masked(_text(column), mask(column))
 
 
-def _unit(column: Column) -> tuple[int, str, str]:
-    unit = column.parameters.get("unit")
-    if not isinstance(unit, str) or unit not in _UNITS:
-        raise Malformed(f"malformed unit of column {column.name}: {unit!r}, want one of {', '.join(_UNITS)}")
-    return _UNITS[unit]
+def _suppressed(column: Column) -> str:
+    return f"CAST(NULL AS {SQL_TYPES[column.type]})"
+
+
+def _kept(column: Column) -> str:
+    return quoted(column.name)
+
+
+def _generalized(column: Column) -> str:
+    return period(column) if column.type is Type.DATE else written(column, class_of(column))
+
+
+_WRITTEN: Final[Mapping[Method, Callable[[Column], str]]] = {
+    Method.KEEP: _kept,
+    Method.ROUND: _rounded,
+    Method.TOP_CODE: _cut,
+    Method.GENERALIZE: _generalized,
+    Method.MASK: _masked,
+    Method.SUPPRESS: _suppressed,
+}
