@@ -145,6 +145,7 @@ def jobs(service: Service) -> Worker:
             Job("publish", float(service.space.settings.publish_seconds), service.publisher.publish),
             Job("anchor", float(service.space.settings.anchor_seconds), service.publisher.anchor),
             Job("expire-uploads", _EXPIRE_SECONDS, service.uploads.expire),
+            Job("sweep-prepared", _EXPIRE_SECONDS, service.answers.sweep),
         ]
     )
 

@@ -67,6 +67,21 @@ class Answer:
         """Whether groups were left out of the answer, being too small."""
         return self.media_type != ARROW and bool(self.document().get("suppressed"))
 
+    @property
+    def withheld(self) -> bool:
+        """Whether rows of the dataset leave not at all, whatever is asked: too few subjects are alike."""
+        return self._told("withheld")
+
+    @property
+    def recoded(self) -> bool:
+        """Whether rows of the dataset leave coarser than its columns say, for the same reason."""
+        return self._told("recoded")
+
+    def _told(self, name: str) -> bool:
+        if self.media_type != ARROW:
+            return self.document().get(name) is True
+        return (self.table.schema.metadata or {}).get(name.encode()) == b"true"
+
     def document(self) -> dict[str, Any]:
         """Return an answer in JSON as it is.
 

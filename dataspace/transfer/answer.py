@@ -15,8 +15,9 @@ from dataspace.table import Column, Method
 from dataspace.transfer.budget import Charge, budget_of, charge_for, facts
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
-from dataspace.transfer.engine import Engine
-from dataspace.transfer.plan import Measure
+from dataspace.transfer.engine import Engine, needs_prepared
+from dataspace.transfer.plan import Formula, Output
+from dataspace.transfer.prepared import Preparations
 from dataspace.transfer.query import Plan, parse, resolve
 from dataspace.wire import JSON
 
@@ -28,6 +29,7 @@ class Answers:
         self._space = space
         self._engine = engine
         self._conductor = Conductor(space)
+        self._preparations = Preparations(space, engine)
 
     def query(self, caller: Caller, agreement: str, sql: str, form: Form, media_type: str = JSON) -> Answer:
         """Return the answer to a query, as JSON or, for rows, as an Arrow stream.
@@ -44,7 +46,7 @@ class Answers:
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
         try:
-            plan = resolve(query, case.columns, form)
+            plan = resolve(query, case.columns, form, case.protection())
         except Refused as error:
             ask = Ask(form, digest, (), Charge(1))
             raise self._conductor.refuse(case, ask, error) from error
@@ -61,8 +63,13 @@ class Answers:
             return facts(budget_of(session, agreement_of(session, caller, agreement)))
 
     def forget(self, dataset: str) -> None:
-        """Make every worker forget a dataset; its next query opens it again."""
+        """Let no worker keep anything of a dataset, and no file what was prepared of it."""
         self._engine.evict(dataset)
+        self._preparations.drop(dataset)
+
+    def sweep(self) -> int:
+        """Remove what was prepared for agreements that ended, or left by a crash; return how many files."""
+        return self._preparations.sweep()
 
     def _compute(self, case: Case, plan: Plan, media_type: str, decision: Decision) -> Computed:
         payload = case.payload(self._space)
@@ -73,6 +80,7 @@ class Answers:
                 key=case.pseudonym_key(self._space),
                 limit=min(decision.obligation("row_limit") or case.offer.row_limit, case.offer.row_limit),
                 media_type=media_type,
+                prepared=self._preparations.of(case, payload) if needs_prepared(plan) else None,
             )
             charge = charge_for(Form.ROWS, made.facts["rows"])
         else:
@@ -86,10 +94,19 @@ def _obeying(decision: Decision, plan: Plan) -> Plan:
     """Return the plan with every column suppressed that the decision wants masked and that would be shown."""
     owed = decision.obligation("mask") or []
 
-    def hidden(what: Column | Measure) -> Column | Measure:
-        if isinstance(what, Column) and what.method is Method.KEEP and what.name in owed:
-            return replace(what, method=Method.SUPPRESS, parameters={})
-        return what
+    def hidden(column: Column) -> Column:
+        if column.method is Method.KEEP and column.name in owed:
+            return replace(column, method=Method.SUPPRESS, parameters={})
+        return column
 
-    outputs = tuple(replace(output, what=hidden(output.what)) for output in plan.outputs)
-    return replace(plan, outputs=outputs) if plan.form is Form.ROWS else plan
+    def obeying(output: Output) -> Output:
+        match output.what:
+            case Column():
+                return replace(output, what=hidden(output.what))
+            case Formula(columns=columns):
+                less = {name: hidden(column) for name, column in columns.items()}
+                return replace(output, what=replace(output.what, columns=less))
+            case _:
+                return output
+
+    return replace(plan, outputs=tuple(map(obeying, plan.outputs))) if plan.form is Form.ROWS else plan

@@ -1,6 +1,6 @@
 """A case: everything one query is decided on, read at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,19 @@ from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.terms import offer_facts
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Participant, Status
+from dataspace.privacy.release import Release
 from dataspace.space import Space, nanoseconds
 from dataspace.table import Column
 from dataspace.transfer import budget
 from dataspace.transfer.engine import Payload
+from dataspace.transfer.leaving import Protection
 from dataspace.transfer.models import Budget
 from dataspace.zones.pack import Pack
 
 
 @dataclass(frozen=True)
 class Case:
-    """An agreement of the caller's with all that stands behind it."""
+    """An agreement of the caller's with all that stands behind it; `columns` leave as the offer has them."""
 
     caller: Caller
     agreement: Agreement
@@ -81,6 +83,11 @@ class Case:
             context=name.encode(),
         )
 
+    def protection(self) -> Protection:
+        """Return what is done to rows beside the methods of their columns."""
+        release = Release.from_json(self.version.release)
+        return Protection.of(release, self.offer.sample, self.columns)
+
     def pseudonym_key(self, space: Space) -> bytes:
         """Return the key of the agreement's own pseudonyms."""
         return space.keys.secret(f"zone/{self.dataset.zone}").unwrap(
@@ -108,11 +115,16 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
         offer,
         dataset,
         version,
-        tuple(Column.from_json(column) for column in version.columns),
+        offered(version.columns, offer.methods),
         space.pack(dataset.zone),
         budget.facts(spent or budget.unspent(found), int(elsewhere)),
         key.wrapped if key else None,
     )
+
+
+def offered(columns: Sequence[Mapping[str, Any]], methods: Mapping[str, Any]) -> tuple[Column, ...]:
+    """Return the columns of a version as an offer lets them leave: by its own methods, which are stricter."""
+    return tuple(Column.from_json({**column, **methods.get(str(column["name"]), {})}) for column in columns)
 
 
 def still_stands(session: Session, case: Case) -> bool:

@@ -3,20 +3,23 @@
 A condition sees what a row would show: on a generalized column it acts on the
 generalized value. Numbers come in bands, so `age >= 60` holds only where 60
 begins a band, and `age = '[60, 70)'` is the band itself; dates compare as they
-are written: `born < '1990'`, `admitted = '2024-Q3'`. No value of the data is ever
-cast for a comparison, so that no value can make one fail (a failed cast names
-its cell). Literals are typed by their column and written out by us.
+are written: `born < '1990'`, `admitted = '2024-Q3'`; divisions and chapters by
+their names. Where a row leaves coarser than its column says, what is compared is
+not there: the comparison is NULL, and so is its negation. No value of the data
+is ever cast for a comparison, so that no value can make one fail (a failed cast
+names its cell). Literals are typed by their column and written out by us.
 """
 
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from dataspace.errors import Malformed, NotFound, Refused
-from dataspace.privacy.desensitize import group, quoted
+from dataspace.privacy.desensitize import expression, group, quoted
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.predicate import (
     Compare,
@@ -30,7 +33,8 @@ from dataspace.transfer.predicate import (
     Within,
 )
 
-_READABLE: Final = {Method.KEEP, Method.GENERALIZE}
+_EXACT: Final = {Method.KEEP, Method.ROUND, Method.TOP_CODE}  # the value itself, or one of its type
+_READABLE: Final = {*_EXACT, Method.GENERALIZE}
 _EQUALITY: Final = {Operator.EQUAL, Operator.UNEQUAL}
 _BAND: Final = re.compile(r"\[(-?\d{1,20}), (-?\d{1,20})\)", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -41,7 +45,15 @@ _UNITS: Final = {
 }
 
 
-def condition(predicate: Predicate, columns: Mapping[str, Column]) -> str:
+@dataclass(frozen=True)
+class Coarser:
+    """Columns that leave otherwise in the rows whose SQL `tier` is not 0, where they are not compared."""
+
+    names: Collection[str] = ()
+    tier: str = ""
+
+
+def condition(predicate: Predicate, columns: Mapping[str, Column], coarser: Coarser = Coarser()) -> str:
     """Return a predicate as SQL.
 
     Raises:
@@ -50,20 +62,38 @@ def condition(predicate: Predicate, columns: Mapping[str, Column]) -> str:
         Malformed: a literal does not fit its column.
 
     """
+    return _condition(predicate, columns, coarser, negated=False)
+
+
+def _condition(
+    predicate: Predicate, columns: Mapping[str, Column], coarser: Coarser, *, negated: bool
+) -> str:
     match predicate:
-        case Every(parts):
-            return "(" + " AND ".join(condition(part, columns) for part in parts) + ")"
-        case Some(parts):
-            return "(" + " OR ".join(condition(part, columns) for part in parts) + ")"
+        case Every(parts) | Some(parts):
+            word = " AND " if isinstance(predicate, Every) else " OR "
+            return (
+                "(" + word.join(_condition(part, columns, coarser, negated=negated) for part in parts) + ")"
+            )
         case Not(part):
-            return f"(NOT {condition(part, columns)})"
-        case Missing(name):
-            return f"({group(readable(name, columns, 'filter'))} IS NULL)"
-        case Compare(name, operator, value):
-            column = readable(name, columns, "filter")
+            return f"(NOT {_condition(part, columns, coarser, negated=True)})"
+    test = _test(predicate, readable(predicate.column, columns, "filter"))
+    if predicate.column not in coarser.names:
+        return test
+    # Where nothing negates it, false does as well as NULL, and is faster: a scan can skip by it.
+    return (
+        f"(CASE WHEN {coarser.tier} = 0 THEN {test} END)" if negated else f"({coarser.tier} = 0 AND {test})"
+    )
+
+
+def _test(predicate: Missing | Compare | Within, column: Column) -> str:
+    match predicate:
+        case Missing():
+            return f"({_group(column)} IS NULL)"
+        case Compare(_, operator, value):
+            if _named(column) and operator not in _EQUALITY:
+                return _bounded(column, operator, value)
             return f"({_side(column, operator)} {operator} {_literal(column, operator, value)})"
-        case Within(name, values):
-            column = readable(name, columns, "filter")
+        case Within(_, values):
             listed = ", ".join(_literal(column, Operator.EQUAL, value) for value in values)
             return f"({_side(column, Operator.EQUAL)} IN ({listed}))"
 
@@ -102,21 +132,50 @@ def readable(name: str, columns: Mapping[str, Column], use: str) -> Column:
     return column
 
 
+def _group(column: Column) -> str:
+    return expression(column, b"") if _named(column) else group(column)
+
+
+def _named(column: Column) -> bool:
+    """Tell whether a generalized column is compared by the names of its classes, having no other order."""
+    return column.method is Method.GENERALIZE and not {"width", "unit", "first"} & set(column.parameters)
+
+
 def _side(column: Column, operator: Operator) -> str:
     # A worker may keep texts as an enumeration, which sorts by position: as text they sort as texts do.
     if column.type is Type.TEXT and operator not in _EQUALITY:
-        return f"CAST({group(column)} AS VARCHAR)"
-    return group(column)
+        return f"CAST({_group(column)} AS VARCHAR)"
+    return _group(column)
 
 
 def _literal(column: Column, operator: Operator, value: Literal) -> str:
+    if _named(column):
+        return _label(column, value)
     if column.type is Type.TEXT:
         return _text(column, operator, value)
-    if column.method is Method.KEEP:
+    if column.method in _EXACT:
         return _exact(column, value)
     if column.type is Type.DATE:
         return str(_date_unit(column, value))
     return str(_band(column, operator, value))
+
+
+def _label(column: Column, value: Literal) -> str:
+    if value.number:
+        raise _unfit(column, "= or <> with a value as it leaves, in single quotes")
+    return _sql(value.text)
+
+
+def _bounded(column: Column, operator: Operator, value: Literal) -> str:
+    """Return a comparison with a number that parts two bands: it holds for all of a band or none of it."""
+    bounds = str(column.parameters.get("bands", "")).split(",")
+    parting = operator in {Operator.AT_LEAST, Operator.LESS} and value.number and value.text in bounds
+    if not parting or column.type not in {Type.INTEGER, Type.DECIMAL}:
+        wanted = f" or >= or < with one of {', '.join(bounds)}" if bounds[0] else ""
+        raise _unfit(column, f"= or <> with a value as it leaves{wanted}")
+    name = quoted(column.name)
+    compared = f"{name} {operator} {_whole(column, value)}"
+    return f"(CASE WHEN {_group(column)} IS NOT NULL THEN {compared} END)"
 
 
 def _text(column: Column, operator: Operator, value: Literal) -> str:
@@ -128,6 +187,10 @@ def _text(column: Column, operator: Operator, value: Literal) -> str:
         if operator not in _EQUALITY or not text.endswith("*"):
             raise _unfit(column, "= or <> with a prefix and an asterisk, as in '310*'")
         text = text[:-1]
+    return _sql(text)
+
+
+def _sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -72,9 +72,9 @@ class Cubes:
         try:
             plan = self._engine.plan_cells(wanted, case.columns)
         except Refused as error:
-            ask = Ask(Form.ENCRYPTED, _digest(wanted), (), Charge(1))
+            ask = Ask(Form.ENCRYPTED, _digest(_told(case, wanted)), (), Charge(1))
             raise self._conductor.refuse(case, ask, error) from error
-        ask = Ask(Form.ENCRYPTED, _digest(wanted), plan.uses(), Charge(1, wanted.epsilon))
+        ask = Ask(Form.ENCRYPTED, _digest(_told(case, wanted)), plan.uses(), Charge(1, wanted.epsilon))
         made = known or self._new(case, wanted)
         try:
             answer = self._conductor.conduct(
@@ -123,7 +123,7 @@ class Cubes:
         query = select(Cube).where(
             Cube.dataset == case.dataset.id,
             Cube.version == case.version.version,
-            Cube.spec_sha256 == _digest(spec),
+            Cube.spec_sha256 == _digest(_told(case, spec)),
         )
         return session.exec(query).first()
 
@@ -133,8 +133,8 @@ class Cubes:
             id=name,
             dataset=case.dataset.id,
             version=case.version.version,
-            spec=spec.to_json(),
-            spec_sha256=_digest(spec),
+            spec=_told(case, spec),
+            spec_sha256=_digest(_told(case, spec)),
             cells_sha256="",
             path=f"{name}.sealed",
             epsilon=spec.epsilon,
@@ -193,5 +193,19 @@ class Cubes:
         return self._space.settings.home / "cubes" / cube.path
 
 
-def _digest(spec: CubeSpec) -> str:
-    return hashlib.sha256(spec.canonical()).hexdigest()
+def spec_of(cube: Cube) -> CubeSpec:
+    """Return the specification of a stored cube."""
+    return CubeSpec.from_json({name: told for name, told in cube.spec.items() if name != "methods"})
+
+
+def _told(case: Case, spec: CubeSpec) -> dict[str, Any]:
+    """Return what makes a cube: its specification, and how an offer would have its dimensions leave.
+
+    A cube of other bands is another cube: an offer with stricter ones must not be answered from it.
+    """
+    methods = {name: case.offer.methods[name] for name in spec.dimensions if name in case.offer.methods}
+    return {**spec.to_json(), **({"methods": methods} if methods else {})}
+
+
+def _digest(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical(dict(told))).hexdigest()

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,20 @@ class Shape:
         return cls(columns, tuple(payload["subjects"]))
 
 
+@dataclass(frozen=True)
+class View:
+    """What an agreement may see of the rows (`views`): what follows FROM, and what to sort it by, if any.
+
+    `withheld` and `recoded` count the rows of the dataset that leave not at
+    all, and coarser than others.
+    """
+
+    source: str
+    order: str
+    withheld: int
+    recoded: int
+
+
 @dataclass
 class Table:
     """One opened dataset version: `data`, a table or a view, of a connection that nobody else has.
@@ -43,7 +58,9 @@ class Table:
     rows: int
     size: int
     descriptor: int = -1
+    views: dict[str, View] = field(default_factory=dict)
     _filled: dict[str, int] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -70,6 +87,22 @@ class Table:
             counts = ", ".join(f"count({value})" for value in missing)
             self._filled.update(zip(missing, self.one(f"SELECT {counts} FROM data"), strict=True))
         return [self._filled[value] for value in values]
+
+    def numbered(self) -> int:
+        """Return a number that no name of this table's database has yet."""
+        return next(self._numbers)
+
+    def measure(self) -> None:
+        """Look up the size anew."""
+        (size,) = self.one("SELECT sum(memory_usage_bytes) FROM duckdb_memory()")
+        self.size = max(self.size, int(size))
+
+    def forget_views(self) -> None:
+        """Drop every view."""
+        while self.views:
+            _, view = self.views.popitem()
+            if view.source.isidentifier():
+                self.all(f"DROP TABLE {view.source}")
 
     def one(self, sql: str) -> tuple[Any, ...]:
         """Return the one row of a statement."""

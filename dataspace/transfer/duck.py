@@ -20,7 +20,9 @@ from dataspace.transfer.aggregates import aggregate
 from dataspace.transfer.cells import cells
 from dataspace.transfer.cold import connected, opened
 from dataspace.transfer.data import Table
+from dataspace.transfer.overlay import write_prepared
 from dataspace.transfer.rows import rows
+from dataspace.transfer.views import look
 from dataspace.transfer.warm import loaded
 
 # Address space of DuckDB, pyarrow and Python themselves (`dataspace.sandbox`), and of two databases
@@ -49,8 +51,14 @@ class Worker:
         return {"rows": table.rows, "size": table.size}
 
     def rows(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return desensitized rows and facts (`rows.rows`)."""
+        """Return desensitized rows and facts (`rows.rows`), of a view if the request has one (`views`)."""
+        if "view" in request:
+            self._look(request)
         return self._answer(rows, request)
+
+    def prepare(self, request: Mapping[str, Any]) -> dict[str, int]:
+        """Compute and seal the costly columns of an agreement (`overlay.write_prepared`)."""
+        return self._answer(write_prepared, request)
 
     def aggregate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return protected aggregates and facts (`aggregates.aggregate`)."""
@@ -96,6 +104,20 @@ class Worker:
             # Whatever the other tables hold may be what was missing.
             self._forget(0)
             raise
+
+    def _look(self, request: Mapping[str, Any]) -> None:
+        """Make the view of a request, if it is not there: of a warm table, for a cold one is gone soon."""
+        name, view = self._open(request["payload"]), request["view"]
+        if view["name"] in self._tables[name].views:
+            return
+        if self._tables[name].descriptor >= 0 and name not in self._large:
+            self._try_warm(name)
+        try:
+            look(self._tables[name], view)
+        except TooCostly:
+            self._forget(0, but=name)
+            self._tables[name].forget_views()
+            look(self._tables[name], view, spare=False)
 
     def _open(self, payload: Mapping[str, Any]) -> _Name:
         """Return the name of the payload's table, cold or warm, which is the one asked for last now."""

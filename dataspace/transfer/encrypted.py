@@ -14,13 +14,12 @@ from dataspace.catalog.models import Form
 from dataspace.errors import Conflict, Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
-from dataspace.privacy.spec import CubeSpec
 from dataspace.sandbox import Pool
 from dataspace.space import Space, proof_of
 from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor, Settled, digest_of
-from dataspace.transfer.cubes import Cubes, CubeView
+from dataspace.transfer.cubes import Cubes, CubeView, spec_of
 from dataspace.transfer.engine import Engine
 from dataspace.transfer.models import ConsumerKey, Cube, Nonce
 from dataspace.wire import ENVELOPE
@@ -64,7 +63,7 @@ class EncryptedAnswers:
             pinned = session.get(ConsumerKey, agreement)
             _check_fresh(session, query)
         context = self._context(query, pinned)
-        plan = self._engine.plan_cells(CubeSpec.from_json(cube.spec), case.columns)
+        plan = self._engine.plan_cells(spec_of(cube), case.columns)
         ask = Ask(Form.ENCRYPTED, query.binding, plan.uses(), Charge(1))
         return self._conductor.conduct(
             case,

@@ -1,10 +1,14 @@
 """The engine that answers plans: the service's side of the workers that hold the data."""
 
+import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from dataspace.privacy.desensitize import COSTLY
 from dataspace.privacy.spec import CubeSpec
+from dataspace.proof.canonical import canonical
 from dataspace.sandbox import Pool
 from dataspace.table import Column
 from dataspace.transfer import render
@@ -12,6 +16,7 @@ from dataspace.transfer.plan import Plan, uses
 from dataspace.wire import JSON
 
 WORKER: Final = "dataspace.transfer.duck:Worker"  # the target of the engine's pool
+_PREPARE_SECONDS: Final = 300.0  # a million rows take some, and it is done once
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,15 @@ class Payload:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """Where an agreement's prepared columns lie, and what opens them."""
+
+    path: str
+    key: bytes = field(repr=False)
+    context: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Result:
     """The bytes of an answer, of a media type of `dataspace.wire`, and what they stand for.
 
@@ -34,6 +48,8 @@ class Result:
     `complement`, the subjects of the rows that the condition leaves (0: none).
     Of these two it is told no more than that they are enough: they stop at the
     minimum that was asked for.
+    Where a release is enforced, `withheld` among them are the rows of the
+    dataset, whatever the query, that leave not at all.
     `withheld`: the content is empty, for the condition takes or leaves some
     subjects but too few. `counted`: "subjects", or "rows" where the dataset
     declares no subject, so that each row counts as one.
@@ -75,20 +91,47 @@ class Engine:
         found: dict[str, int] = self._call("load", payload, columns, {})
         return found
 
-    def rows(self, payload: Payload, plan: Plan, *, key: bytes, limit: int, media_type: str = JSON) -> Result:
+    def rows(
+        self,
+        payload: Payload,
+        plan: Plan,
+        *,
+        key: bytes,
+        limit: int,
+        media_type: str = JSON,
+        prepared: Sealed | None = None,
+    ) -> Result:
         """Return desensitized rows, at most `limit`: `{"columns": [{"name", "type"}], "rows": [[...]]}`.
 
-        `key`: of the agreement's pseudonyms, 32 bytes.
+        Where a release is enforced, the members `withheld` and `recoded` say
+        whether any row of the dataset leaves not at all, or coarser than others.
+        `key`: of the agreement's pseudonyms, 32 bytes. `prepared`: its costly
+        columns; without them they are computed anew.
 
         Raises:
             Unsupported: the media type is neither JSON nor an Arrow stream.
             Malformed: the method of a column has a parameter out of range.
 
         """
-        request = render.rows_request(plan, key, limit, media_type)
+        viewed = needs_view(plan)
+        shown = replace(plan, protection=replace(plan.protection, view=viewed))
+        request = render.rows_request(shown, limit, media_type)
+        if viewed:
+            request["view"] = _view(payload, plan, key, prepared)
         found = self._call("rows", payload, plan.table, request)
         facts = {"rows": found["rows"], "smallest_group": 0, "complement": 0}
+        facts |= {"withheld": found["withheld"]} if "withheld" in found else {}
         return Result(found["body"], media_type, facts, counted=_counted(plan.table))
+
+    def prepare(self, payload: Payload, columns: Sequence[Column], key: bytes, into: Sealed) -> None:
+        """Compute the costly columns of a dataset for an agreement, and seal them in a new file.
+
+        Raises:
+            OutOfSpace: the disk is full; no file is left.
+
+        """
+        request = {"columns": [column.to_json() for column in columns], "key": key, "into": vars(into)}
+        self._call("prepare", payload, columns, request, deadline=_PREPARE_SECONDS)
 
     def aggregate(self, payload: Payload, plan: Plan, *, min_group: int) -> Result:
         """Return protected aggregates as JSON: `{"columns", "rows", "suppressed": true or false}`.
@@ -134,7 +177,13 @@ class Engine:
         self._pool.broadcast("evict", {"dataset": dataset})
 
     def _call(
-        self, method: str, payload: Payload, columns: Sequence[Column], request: Mapping[str, Any]
+        self,
+        method: str,
+        payload: Payload,
+        columns: Sequence[Column],
+        request: Mapping[str, Any],
+        *,
+        deadline: float | None = None,
     ) -> Any:
         described = {
             "dataset": payload.dataset,
@@ -146,7 +195,48 @@ class Engine:
             "subjects": [column.name for column in columns if column.subject],
         }
         affinity = f"{payload.dataset}/{payload.version}"
-        return self._pool.call(method, {"payload": described, **request}, affinity=affinity)
+        asked = {"payload": described, **request}
+        return self._pool.call(method, asked, affinity=affinity, deadline=deadline)
+
+
+def needs_view(plan: Plan) -> bool:
+    """Tell whether the rows of a plan are not simply those of the dataset."""
+    return plan.protection.enforced(plan.table) or needs_prepared(plan)
+
+
+def needs_prepared(plan: Plan) -> bool:
+    """Tell whether a plan shows, or computes with, a column that is costly to desensitize."""
+    return any(column.method in COSTLY for output in plan.outputs for column in output.columns)
+
+
+def _view(payload: Payload, plan: Plan, key: bytes, prepared: Sealed | None) -> dict[str, Any]:
+    """Return what a worker needs to make a view, or to find the one it made."""
+    columns = [column.to_json() for column in plan.table]
+    # Without its costly columns a view is the same for every agreement.
+    costly = needs_prepared(plan)
+    protection = plan.protection
+    release = protection.release.to_json() if protection.release.enforced(plan.table) else {}
+    order = _secret(key, "order") if costly else b""
+    sealed = prepared.path if prepared and costly else ""
+    told: Any = {"columns": columns, "release": release, "sample": protection.sample}
+    told |= {"order": order.hex(), "sealed": sealed}
+    return {
+        "name": hashlib.sha256(canonical(told)).hexdigest(),
+        "columns": columns,
+        "release": release,
+        "sample": protection.sample,
+        # Of the version's own key: whoever agrees twice gets the same sample twice, and no more.
+        "secret": _secret(payload.key, "sample"),
+        "costly": costly,
+        "order": order,
+        "beside": protection.beside,
+        "key": key if prepared is None and costly else b"",
+        "prepared": vars(prepared) if prepared and costly else None,
+    }
+
+
+def _secret(key: bytes, purpose: str) -> bytes:
+    return hmac.digest(key, b"view\0" + purpose.encode(), "sha256")
 
 
 def _counted(columns: Sequence[Column]) -> str:

@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from dataspace.catalog.models import Form
 from dataspace.errors import Malformed, Refused
-from dataspace.privacy.desensitize import leaving_type
+from dataspace.privacy.release import Release
 from dataspace.table import Column, Method, Type
-from dataspace.transfer.conditions import condition, known, readable
+from dataspace.transfer.conditions import known, readable
+from dataspace.transfer.expression import Expression, Field, compared_by, read_by
+from dataspace.transfer.leaving import WHOLE, Protection
 from dataspace.transfer.predicate import columns_of
-from dataspace.transfer.statement import Aggregate, Field, Function, Order, Query
+from dataspace.transfer.statement import Aggregate, Function, Order, Query
 
 _NUMERIC: Final = {Type.INTEGER, Type.DECIMAL}
 
@@ -31,16 +33,48 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Output:
-    """One column of the answer; `what` is a column of the dataset, or a measure."""
+class Formula:
+    """An expression over the leaving values of `columns`, by name: of the strictest class of them all."""
 
-    name: str
-    what: Column | Measure
+    expression: Expression
+    columns: Mapping[str, Column]
+    type: Type
 
     @property
-    def type(self) -> Type:
-        """Return the type of its values."""
-        return self.what.type if isinstance(self.what, Measure) else leaving_type(self.what)
+    def compared(self) -> list[Column]:
+        """The columns that its conditions read."""
+        return [self.columns[name] for name in dict.fromkeys(compared_by(self.expression))]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One column of the answer: of the dataset, computed of some, or a measure; `type` is of its values."""
+
+    name: str
+    what: Column | Formula | Measure
+    type: Type
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns whose values, as they leave, are shown or computed with."""
+        match self.what:
+            case Column():
+                return [self.what]
+            case Formula(columns=columns):
+                return list(columns.values())
+            case _:
+                return []
+
+    @property
+    def level(self) -> int:
+        """The highest level of these columns."""
+        return max((column.level for column in self.columns), default=0)
+
+    @property
+    def method(self) -> Method:
+        """The strictest method of these columns; the methods stand in `Method` from the laxest on."""
+        found = {column.method for column in self.columns}
+        return next((method for method in reversed(Method) if method in found), Method.KEEP)
 
 
 @dataclass(frozen=True)
@@ -55,17 +89,25 @@ class Plan:
     group: tuple[Column, ...] = ()
     order: tuple[Order, ...] = ()
     limit: int | None = None
+    protection: Protection = WHOLE
 
     def uses(self) -> list[dict[str, Any]]:
         """Return which column is used for what: select, filter, group, order or measure."""
-        shown = [output.what for output in self.outputs]
+        shown = [column for output in self.outputs for column in output.columns]
+        compared = [
+            column
+            for output in self.outputs
+            if isinstance(output.what, Formula)
+            for column in output.what.compared
+        ]
+        measured = [output.what for output in self.outputs if isinstance(output.what, Measure)]
         ordered = {order.column for order in self.order}
         return uses(
-            select=[what for what in shown if isinstance(what, Column) and what not in self.group],
-            filter=self.filtered,
+            select=[column for column in shown if column not in self.group],
+            filter=[*self.filtered, *compared],
             group=self.group,
             order=[column for column in self.group if column.name in ordered],
-            measure=[what.column for what in shown if isinstance(what, Measure) and what.column],
+            measure=[measure.column for measure in measured if measure.column],
         )
 
 
@@ -84,8 +126,10 @@ def uses(**columns: Sequence[Column]) -> list[dict[str, Any]]:
     ]
 
 
-def resolve(query: Query, columns: Sequence[Column], form: Form) -> Plan:
-    """Return the plan of a query on a dataset that has these columns.
+def resolve(
+    query: Query, columns: Sequence[Column], form: Form, protection: Protection | None = None
+) -> Plan:
+    """Return the plan of a query on a dataset that has these columns; `protection` is of its rows.
 
     Raises:
         NotFound: the query names a column that the dataset has not.
@@ -97,47 +141,71 @@ def resolve(query: Query, columns: Sequence[Column], form: Form) -> Plan:
     if len({name for name, _ in query.outputs}) < len(query.outputs):
         raise Malformed("two columns of the answer have one name: tell them apart with AS")
     if form is Form.ROWS:
-        return _rows(query, named)
+        return _rows(query, named, protection or Protection.of(Release(), 100, columns))
     if form is Form.AGGREGATE:
         return _aggregate(query, named)
     raise Malformed("an encrypted answer is asked of a cube, not by a query")
 
 
-def _rows(query: Query, named: Mapping[str, Column]) -> Plan:
+def _rows(query: Query, named: Mapping[str, Column], protection: Protection) -> Plan:
     if query.group or query.order or any(isinstance(what, Aggregate) for _, what in query.outputs):
         raise Malformed("rows are columns alone: want no COUNT, SUM, AVG, GROUP BY or ORDER BY")
     outputs = [
-        Output(name, known(what.column, named)) for name, what in query.outputs if isinstance(what, Field)
+        _shown(name, what, named, protection)
+        for name, what in query.outputs
+        if not isinstance(what, Aggregate)
     ]
     if not query.outputs:
         outputs = [
-            Output(name, column) for name, column in named.items() if column.method is not Method.SUPPRESS
+            Output(name, column, protection.type(column))
+            for name, column in named.items()
+            if column.method is not Method.SUPPRESS
         ]
     if not outputs:
         raise Refused("no column of the dataset leaves as rows")
-    filtered, where = _where(query, named)
-    return Plan(Form.ROWS, tuple(named.values()), tuple(outputs), filtered, where, limit=query.limit)
+    filtered, where = _where(query, named, protection)
+    return Plan(
+        Form.ROWS,
+        tuple(named.values()),
+        tuple(outputs),
+        filtered,
+        where,
+        limit=query.limit,
+        protection=protection,
+    )
+
+
+def _shown(name: str, what: Expression, named: Mapping[str, Column], protection: Protection) -> Output:
+    if isinstance(what, Field):
+        column = known(what.column, named)
+        return Output(name, column, protection.type(column))
+    read = {column: known(column, named) for column in read_by(what)}
+    kind = protection.formula(what, read).type
+    return Output(name, Formula(what, read, kind), kind)
 
 
 def _aggregate(query: Query, named: Mapping[str, Column]) -> Plan:
     if not query.outputs or query.limit is not None:
         raise Malformed("an aggregate names its columns, and has no * and no LIMIT")
     group = tuple(readable(name, named, "group") for name in dict.fromkeys(query.group))
-    outputs = tuple(Output(name, _output(what, query, named)) for name, what in query.outputs)
+    outputs = tuple(_grouped(name, what, query, named) for name, what in query.outputs)
     for order in query.order:
         if order.column not in query.group:
             raise Malformed(f"an aggregate is ordered by what it is grouped by, not by {order.column}")
-    filtered, where = _where(query, named)
+    filtered, where = _where(query, named, WHOLE)
     return Plan(Form.AGGREGATE, tuple(named.values()), outputs, filtered, where, group, query.order)
 
 
-def _output(what: Field | Aggregate, query: Query, named: Mapping[str, Column]) -> Column | Measure:
+def _grouped(name: str, what: Expression | Aggregate, query: Query, named: Mapping[str, Column]) -> Output:
     if isinstance(what, Aggregate):
-        return _measure(what, named)
+        measure = _measure(what, named)
+        return Output(name, measure, measure.type)
+    if not isinstance(what, Field):
+        raise Malformed("an aggregate computes nothing of a row: expressions are for rows")
     column = known(what.column, named)
     if what.column not in query.group:
         raise Malformed(f"an aggregate shows columns it is grouped by: want {what.column} in GROUP BY")
-    return column
+    return Output(name, column, WHOLE.type(column))
 
 
 def _measure(what: Aggregate, named: Mapping[str, Column]) -> Measure:
@@ -157,9 +225,11 @@ def _measure(what: Aggregate, named: Mapping[str, Column]) -> Measure:
     return Measure(what.function, column)
 
 
-def _where(query: Query, named: Mapping[str, Column]) -> tuple[tuple[Column, ...], str]:
+def _where(
+    query: Query, named: Mapping[str, Column], protection: Protection
+) -> tuple[tuple[Column, ...], str]:
     if query.where is None:
         return (), ""
     # The condition first: it is what refuses an unknown column.
-    where = condition(query.where, named)
+    where = protection.condition(query.where, named)
     return tuple(named[name] for name in dict.fromkeys(columns_of(query.where))), where

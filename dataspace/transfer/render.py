@@ -1,27 +1,27 @@
 """From a plan to what a worker is asked: SQL made anew, so that none of it is the consumer's text.
 
-The same plan always gives the same request. A request for rows may hold the
-agreement's pseudonym key inside its SQL: it goes to the worker and nowhere else.
+The same plan always gives the same request, and no request's SQL holds a secret.
 """
 
-import hmac
 from collections.abc import Sequence
 from typing import Any
 
 from dataspace.errors import Malformed, Refused, Unsupported
-from dataspace.privacy.desensitize import expression, group, label, quoted
+from dataspace.privacy.desensitize import group, label, leaving_type, quoted
 from dataspace.privacy.spec import CubeSpec
 from dataspace.privacy.spec import Measure as CubeMeasure
 from dataspace.privacy.suppression import CELLS_LIMIT
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.conditions import known, readable
-from dataspace.transfer.plan import Measure, Output, Plan
+from dataspace.transfer.formulas import Value
+from dataspace.transfer.leaving import Protection, finite
+from dataspace.transfer.plan import Formula, Measure, Output, Plan
 from dataspace.transfer.statement import Function
 from dataspace.wire import ARROW, JSON
 
 
-def rows_request(plan: Plan, key: bytes, limit: int, media_type: str) -> dict[str, Any]:
-    """Return the request for a plan's rows, at most `limit`; `key` is of the agreement's pseudonyms.
+def rows_request(plan: Plan, limit: int, media_type: str) -> dict[str, Any]:
+    """Return the request for a plan's rows, at most `limit`.
 
     Raises:
         Unsupported: the media type is neither JSON nor an Arrow stream.
@@ -30,30 +30,15 @@ def rows_request(plan: Plan, key: bytes, limit: int, media_type: str) -> dict[st
     """
     if media_type not in {JSON, ARROW}:
         raise Unsupported(f"media type {media_type} is not offered: want {JSON} or {ARROW}")
-    shown = [output.what for output in plan.outputs if isinstance(output.what, Column)]
+    # A worker may keep texts as an enumeration: a client of Arrow shall see only text.
+    text = media_type == ARROW
     return {
-        "select": [_leaving(column, key, media_type) for column in shown],
+        "select": [_shown(output, plan.protection, text=text) for output in plan.outputs],
         "columns": _named(plan.outputs),
         "where": plan.where,
-        "order": _order(shown, key),
         "limit": limit if plan.limit is None else min(limit, plan.limit),
         "media_type": media_type,
     }
-
-
-def _order(shown: Sequence[Column], key: bytes) -> str:
-    """Return what to sort rows by that hold pseudonyms, or nothing.
-
-    In the order of the table, two agreements' rows would stand side by side
-    and link their pseudonyms; the salt makes each agreement's order its own.
-    """
-    hidden = [column for column in shown if column.method is Method.PSEUDONYMIZE]
-    if not hidden:
-        return ""
-    salt = hmac.digest(key, b"the order of rows", "sha256").hex()
-    # As one text: of several values DuckDB takes the exclusive or of their hashes, and two orders that differ
-    # by one constant are still alike.
-    return f"hash(concat('{salt[:32]}', {quoted(hidden[0].name)}, '{salt[32:]}'))"
 
 
 def aggregate_request(plan: Plan, min_group: int) -> dict[str, Any]:
@@ -75,7 +60,7 @@ def aggregate_request(plan: Plan, min_group: int) -> dict[str, Any]:
         "values": [_value(column) for column in columns.values()],
         "sums": [_sum(column) if column.name in summed else "" for column in columns.values()],
         "where": plan.where,
-        "outputs": [_output(output.what, places, list(columns)) for output in plan.outputs],
+        "outputs": [_output(output, places, list(columns)) for output in plan.outputs],
         "columns": _named(plan.outputs),
         "order": [[places[name], descending.get(name, False)] for name in order],
         "min_group": min_group,
@@ -109,7 +94,7 @@ def cube_columns(spec: CubeSpec, columns: Sequence[Column]) -> tuple[list[Column
     named = {column.name: column for column in columns}
     dimensions = [readable(name, named, "group") for name in spec.dimensions]
     for column in dimensions:
-        if column.type is Type.DECIMAL and column.method is Method.KEEP:
+        if column.type is Type.DECIMAL and column.method in {Method.KEEP, Method.TOP_CODE}:
             raise Malformed(f"column {column.name} is of type decimal: a dimension has few values")
     summed = [known(measure.column, named) for measure in spec.measures if measure.column]
     for column in summed:
@@ -121,33 +106,41 @@ def cube_columns(spec: CubeSpec, columns: Sequence[Column]) -> tuple[list[Column
     return dimensions, summed
 
 
-def _leaving(column: Column, key: bytes, media_type: str) -> str:
-    if column.method is not Method.KEEP:
-        return expression(column, key)
-    if media_type == ARROW and column.type is Type.TEXT:
-        # A worker may keep texts as an enumeration: the client shall see only text.
-        return f"CAST({quoted(column.name)} AS VARCHAR)"
-    return _value(column)
+def _shown(output: Output, protection: Protection, *, text: bool) -> str:
+    if isinstance(output.what, Formula):
+        return protection.formula(output.what.expression, output.what.columns).sql
+    (column,) = output.columns
+    return protection.value(column, text=text).sql
 
 
 def _grouping(columns: Sequence[Column]) -> dict[str, list[str]]:
     names = [f"k{place}" for place in range(len(columns))]
-    keys = [_value(column) if column.method is Method.KEEP else group(column) for column in columns]
+    keys = [_key(column) for column in columns]
     pairs = list(zip(columns, names, strict=True))
-    ranks = [f"CAST({name} AS VARCHAR)" if column.type is Type.TEXT else name for column, name in pairs]
+    # A worker may keep texts as an enumeration, which sorts by position; classes of texts may be numbers.
+    ranks = [f"CAST({name} AS VARCHAR)" if _enumerated(column) else name for column, name in pairs]
     return {"keys": keys, "ranks": ranks, "labels": [_label(column, name) for column, name in pairs]}
 
 
+def _enumerated(column: Column) -> bool:
+    return column.type is Type.TEXT and column.method is Method.KEEP
+
+
+def _key(column: Column) -> str:
+    return (
+        group(column) if column.method is Method.GENERALIZE else finite(Value(group(column), column.type)).sql
+    )
+
+
 def _label(column: Column, name: str) -> str:
-    if column.method is Method.KEEP and column.type in {Type.TEXT, Type.DATE}:
+    if column.method is not Method.GENERALIZE and leaving_type(column) in {Type.TEXT, Type.DATE}:
         return f"CAST({name} AS VARCHAR)"
     return label(column, name)
 
 
 def _value(column: Column) -> str:
     """Return SQL of the column's value, NULL for a decimal that is no number: JSON cannot hold one."""
-    name = quoted(column.name)
-    return f"CASE WHEN isfinite({name}) THEN {name} END" if column.type is Type.DECIMAL else name
+    return finite(Value(quoted(column.name), column.type)).sql
 
 
 def _units(column: Column, measure: CubeMeasure) -> str:
@@ -164,10 +157,12 @@ def _sum(column: Column) -> str:
     return "sum" if column.type is Type.INTEGER else "fsum"
 
 
-def _output(what: Column | Measure, places: dict[str, int], columns: list[str]) -> dict[str, Any]:
-    if isinstance(what, Column):
-        return {"key": places[what.name]}
-    return {"function": what.function.value, "column": columns.index(what.column.name) if what.column else -1}
+def _output(output: Output, places: dict[str, int], columns: list[str]) -> dict[str, Any]:
+    if not isinstance(output.what, Measure):
+        (column,) = output.columns
+        return {"key": places[column.name]}
+    function, summed = output.what.function.value, output.what.column
+    return {"function": function, "column": columns.index(summed.name) if summed else -1}
 
 
 def _named(outputs: Sequence[Output]) -> list[dict[str, str]]:

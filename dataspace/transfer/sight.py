@@ -67,6 +67,8 @@ class Sight:
         if fields["kind"] in _OF_THE_SPACE:
             return True
         found = {zones[fields[name]] for name in _SUBJECTS if fields.get(name) in zones}
+        # Of an upload that is no dataset yet, the entry names the zone itself.
+        found |= {str(fields["zone"])} if "zone" in fields else set()
         return bool(found) and found <= self._caller.zones
 
 

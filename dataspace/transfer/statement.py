@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from dataspace.transfer.expression import Expression
 from dataspace.transfer.predicate import Predicate
 
 
@@ -17,17 +18,6 @@ class Function(StrEnum):
     COUNT = "count"
     SUM = "sum"
     AVG = "avg"
-
-
-@dataclass(frozen=True)
-class Field:
-    """The value of a column."""
-
-    column: str
-
-    def canonical(self) -> Any:
-        """Return it as JSON-ready data without floats."""
-        return self.column
 
 
 @dataclass(frozen=True)
@@ -54,10 +44,11 @@ class Order:
 class Query:
     """One SELECT over one dataset; no outputs is `*`.
 
-    `outputs` pairs the name of each column of the answer with what it holds.
+    `outputs` pairs the name of each column of the answer with what it holds; a
+    literal stands in none alone.
     """
 
-    outputs: tuple[tuple[str, Field | Aggregate], ...]
+    outputs: tuple[tuple[str, Expression | Aggregate], ...]
     where: Predicate | None = None
     group: tuple[str, ...] = ()
     order: tuple[Order, ...] = ()

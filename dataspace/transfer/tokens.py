@@ -23,21 +23,22 @@ _WORDS: Final = {
     TokenType.BETWEEN, TokenType.IS, TokenType.NULL, TokenType.DATE, TokenType.VAR, TokenType.IDENTIFIER,
     TokenType.STRING, TokenType.NUMBER, TokenType.STAR, TokenType.COMMA, TokenType.DOT, TokenType.DASH,
     TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.LTE, TokenType.GT, TokenType.GTE,
-    TokenType.L_PAREN, TokenType.R_PAREN,
+    TokenType.L_PAREN, TokenType.R_PAREN, TokenType.PLUS, TokenType.SLASH, TokenType.DPIPE,
+    TokenType.CASE, TokenType.WHEN, TokenType.THEN, TokenType.ELSE, TokenType.END,
 }  # fmt: skip
+_TYPES: Final = {TokenType.TEXT, TokenType.INT, TokenType.BIGINT, TokenType.DOUBLE, TokenType.DATE}
 # Words that mean something in SQL, nothing here, and are good names of columns.
 _NAMES: Final = {
     TokenType.TIME, TokenType.TIMESTAMP, TokenType.TIMESTAMPNTZ, TokenType.INDEX, TokenType.STRUCT,
     TokenType.ROWS,
-    TokenType.RANGE, TokenType.FORMAT, TokenType.PERCENT, TokenType.FIRST, TokenType.DEFAULT, TokenType.END,
+    TokenType.RANGE, TokenType.FORMAT, TokenType.PERCENT, TokenType.FIRST, TokenType.DEFAULT,
     TokenType.TEXT, TokenType.INT, TokenType.DOUBLE, TokenType.VIEW, TokenType.SCHEMA, TokenType.DATABASE,
     TokenType.COLUMN, TokenType.COMMENT, TokenType.MAP, TokenType.LIST, TokenType.DECIMAL, TokenType.UUID,
     TokenType.JSON, TokenType.OBJECT, TokenType.LEFT, TokenType.RIGHT, TokenType.NEXT, TokenType.UNIQUE,
     TokenType.OPERATOR, TokenType.SESSION, TokenType.KEEP, TokenType.CACHE, TokenType.CONSTRAINT,
 }  # fmt: skip
-_NO_ARITHMETIC: Final = "arithmetic is not taken, columns stand alone"
+_DIVIDE: Final = "of division there is / alone"
 _NO_PATTERN: Final = "patterns are not taken, compare with = or IN"
-_NO_EXPRESSION: Final = "expressions are not taken, columns stand alone"
 _ONE_QUERY: Final = "one query is taken at a time"
 # What to say of words and signs of SQL that are often tried; of others only that they are not taken.
 _INSTEAD: Final[Mapping[TokenType, str]] = {
@@ -50,20 +51,19 @@ _INSTEAD: Final[Mapping[TokenType, str]] = {
     TokenType.OVER: "windows are not taken", TokenType.FILTER: "it is not taken, use WHERE",
     TokenType.LIKE: _NO_PATTERN, TokenType.ILIKE: _NO_PATTERN, TokenType.SIMILAR_TO: _NO_PATTERN,
     TokenType.GLOB: _NO_PATTERN, TokenType.TILDE: _NO_PATTERN,
-    TokenType.PLUS: _NO_ARITHMETIC, TokenType.SLASH: _NO_ARITHMETIC, TokenType.MOD: _NO_ARITHMETIC,
-    TokenType.DIV: _NO_ARITHMETIC,
-    TokenType.DPIPE: _NO_EXPRESSION, TokenType.CASE: _NO_EXPRESSION, TokenType.DCOLON: _NO_EXPRESSION,
+    TokenType.MOD: _DIVIDE, TokenType.DIV: _DIVIDE, TokenType.DCOLON: "write CAST(value AS type)",
     TokenType.PLACEHOLDER: "parameters are not taken, write the literal out",
     TokenType.PARAMETER: "parameters are not taken, write the literal out",
 }  # fmt: skip
 _BEFORE_PAREN: Final = {
-    TokenType.IN,
-    TokenType.AND,
-    TokenType.OR,
-    TokenType.NOT,
-    TokenType.WHERE,
-    TokenType.L_PAREN,
-}
+    TokenType.IN, TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.WHERE, TokenType.L_PAREN,
+    TokenType.SELECT, TokenType.COMMA, TokenType.WHEN, TokenType.THEN, TokenType.ELSE, TokenType.PLUS,
+    TokenType.DASH, TokenType.STAR, TokenType.SLASH, TokenType.DPIPE,
+}  # fmt: skip
+_FUNCTIONS: Final = frozenset(
+    [*Function, "round", "abs", "coalesce", "cast", "lower", "upper", "substr", "substring", "length", "year",
+     "month"]
+)  # fmt: skip
 
 
 def tokens(text: str) -> list[Token]:
@@ -73,25 +73,47 @@ def tokens(text: str) -> list[Token]:
         refuse("a query begins with SELECT")
     if found[-1].token_type is TokenType.SEMICOLON:
         found.pop()
-    depth = signs = 0
+    opened: list[str] = []  # what is open at this place: words and parentheses
+    signs = 0
     for place, token in enumerate(found):
         kind = token.token_type
-        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
         signs = signs + 1 if kind in {TokenType.NOT, TokenType.DASH} else 0
-        if max(depth, signs) > _DEPTH_LIMIT:
+        found[place] = _token(found, place, opened)
+        _nest(found, place, opened)
+        if max(len(opened), signs) > _DEPTH_LIMIT:
             refuse(f"nested deeper than {_DEPTH_LIMIT}")
-        if kind is TokenType.L_PAREN and not _may_open(found[place - 1]):
-            _refuse_list(found[place - 1])
-        if kind in _NAMES:
-            found[place] = Token(TokenType.IDENTIFIER, token.text)
-        elif kind not in _WORDS:
-            refuse(f"{shown(token.text)}: {_INSTEAD.get(kind) or _unknown(token)}")
     return found
+
+
+def _token(found: list[Token], place: int, opened: list[str]) -> Token:
+    """Return a token as the parser shall see it: a word that means nothing where it stands is a name."""
+    token = found[place]
+    kind, before = token.token_type, found[place - 1].token_type
+    if kind in _TYPES and before is TokenType.ALIAS and opened[-1:] == ["cast"]:
+        return token
+    if kind in _NAMES or (kind is TokenType.END and "case" not in opened):
+        return Token(TokenType.IDENTIFIER, token.text)
+    if kind not in _WORDS:
+        refuse(f"{shown(token.text)}: {_INSTEAD.get(kind) or _unknown(token)}")
+    return token
+
+
+def _nest(found: list[Token], place: int, opened: list[str]) -> None:
+    """Follow what a token opens or closes."""
+    kind, before = found[place].token_type, found[place - 1]
+    if kind is TokenType.L_PAREN:
+        if not _may_open(before):
+            _refuse_list(before)
+        opened.append("cast" if before.text.lower() == "cast" else "(")
+    elif kind is TokenType.CASE:
+        opened.append("case")
+    elif opened and (kind is TokenType.R_PAREN or (kind is TokenType.END and opened[-1] == "case")):
+        opened.pop()
 
 
 def _may_open(before: Token) -> bool:
     """Say whether a parenthesis may follow: of a function of ours, a list of literals or a condition."""
-    function = before.token_type is TokenType.VAR and before.text.lower() in list(Function)
+    function = before.token_type is TokenType.VAR and before.text.lower() in _FUNCTIONS
     return function or before.token_type in _BEFORE_PAREN
 
 

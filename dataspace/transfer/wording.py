@@ -12,7 +12,10 @@ from sqlglot.errors import ParseError
 from dataspace.errors import Malformed
 
 TAKEN: Final = "SELECT columns, COUNT, SUM, AVG FROM data WHERE ... GROUP BY ... ORDER BY ... LIMIT ..."
-FUNCTIONS: Final = "COUNT, SUM and AVG are the functions there are"
+FUNCTIONS: Final = (
+    "there are COUNT, SUM, AVG, and for rows "
+    "ROUND, ABS, COALESCE, CAST, LOWER, UPPER, SUBSTR, LENGTH, YEAR and MONTH"
+)
 _SHOWN: Final = 40  # characters of the consumer's text that a message repeats
 # Parts of nodes that the tokens let through and the language has not.
 _PARTS: Final[Mapping[str, str]] = {
@@ -23,7 +26,9 @@ _PARTS: Final[Mapping[str, str]] = {
     "alias": "another name for the table: it is data",
     "expressions": "several columns where one stands",
 }
-_SIGNS: Final[Mapping[type, str]] = {ast.Sub: "'-'", ast.Mul: "'*'", ast.Neg: "'-'"}
+_SIGNS: Final[Mapping[type, str]] = {
+    ast.Sub: "'-'", ast.Mul: "'*'", ast.Neg: "'-'", ast.Add: "'+'", ast.Div: "'/'", ast.DPipe: "'||'",
+}  # fmt: skip
 
 
 def refuse(what: str) -> NoReturn:
@@ -62,9 +67,9 @@ def part(node: object, name: str) -> str:
 def instead(node: object, *, column: bool = False) -> str:
     """Return what to write in the place of a node where a literal, or a `column`, was expected."""
     if isinstance(node, ast.Count | ast.Sum | ast.Avg):
-        return f"{FUNCTIONS}, each of one column and after SELECT"
+        return "COUNT, SUM and AVG stand after SELECT, each of one column"
     if type(node) in _SIGNS:
-        return "arithmetic is not taken"
+        return "what is computed stands after SELECT alone"
     if column:
         return "names of columns stand bare or in double quotes"
     if isinstance(node, ast.Null):

@@ -4,6 +4,9 @@ Ours: a worker process on the sealed payload; masks, minimum groups and facts
 included; the answer as JSON bytes in the service. Bare: DuckDB in this process
 with as many threads, over the file in the clear, no mask and no threshold; the
 answer as JSON bytes too, by the same DuckDB functions.
+
+Masked: the same query of the same engine, with every column kept, stands where
+bare stands.
 """
 
 import io
@@ -18,10 +21,12 @@ import duckdb
 
 from dataspace.catalog.models import Form
 from dataspace.catalog.payloads import seal
+from dataspace.privacy.release import Release
 from dataspace.sandbox import Pool
 from dataspace.table import Column, Method, Type
-from dataspace.transfer.engine import WORKER, Engine, Payload
-from dataspace.transfer.query import parse, resolve
+from dataspace.transfer.engine import WORKER, Engine, Payload, Sealed
+from dataspace.transfer.leaving import Protection
+from dataspace.transfer.query import Plan, parse, resolve
 from tests.bench.timing import Rows, in_turn
 
 _ROWS = 1_000_000
@@ -47,6 +52,9 @@ _COLUMNS = (
     Column("share", Type.DECIMAL, aggregable=True),
 )
 _TAKE = "SELECT id, name, age, amount, day, city FROM data WHERE score BETWEEN 400 AND 600 LIMIT 20000"
+_COSTLY = {"id": Method.PSEUDONYMIZE, "person": Method.PSEUDONYMIZE}
+_QUASI = ("age", "city")
+_TAKE_ALL = "SELECT id, name, age, amount, day, city, person FROM data WHERE score < 20"
 _GROUP = "SELECT city, COUNT(*) AS n, AVG(amount) AS mean FROM data GROUP BY city"
 _PART = "SELECT city, COUNT(*) AS n, SUM(score) AS total FROM data WHERE age >= 40 GROUP BY city"
 
@@ -82,6 +90,38 @@ def _measured(engine: Engine, payload: Payload, plain: Path, note: str) -> Rows:
         forget = partial(engine.evict, version.dataset)
         yield f"{name}, cold", *in_turn(ask, partial(_written, bare, text), before=forget), told
     bare.close()
+    yield from _against_unmasked(engine, payload, note)
+
+
+def _against_unmasked(engine: Engine, payload: Payload, note: str) -> Rows:
+    """Yield what masks, prepared columns and an enforced release cost beside the same query unmasked."""
+    kept = tuple(replace(column, method=Method.KEEP, parameters={}) for column in _COLUMNS)
+    costly = tuple(
+        replace(column, method=_COSTLY.get(column.name, column.method), subject=column.name == "person")
+        for column in _COLUMNS
+    )
+    recoded = [replace(column, method=Method.SUPPRESS) for column in kept if column.name in _QUASI]
+    release = Protection.of(Release(420, 1, _QUASI, (), tuple(recoded)), 100, costly)
+    prepared = Sealed(str(Path(payload.path).with_name("prep-bench.sealed")), _KEY, b"prepared")
+    engine.prepare(payload, costly, _KEY, prepared)
+    for text in (_TAKE, _TAKE_ALL):
+        plain = _rows_of(engine, payload, resolve(parse(text), kept, Form.ROWS))
+        for name, columns, protection in (
+            ("masked", _COLUMNS, None),
+            ("masked, costly columns prepared", costly, None),
+            ("masked, prepared and kept k-anonymous", costly, release),
+        ):
+            plan = resolve(parse(text), columns, Form.ROWS, protection)
+            asked = _rows_of(engine, payload, plan, prepared)
+            asked()
+            engine.evict("ds-none")
+            yield f"rows {name}, of the same unmasked", *in_turn(asked, plain), f"{note}; {text}"
+
+
+def _rows_of(
+    engine: Engine, payload: Payload, plan: Plan, prepared: Sealed | None = None
+) -> Callable[[], Any]:
+    return partial(engine.rows, payload, plan, key=_KEY, limit=20_000, prepared=prepared)
 
 
 def _written(bare: duckdb.DuckDBPyConnection, text: str) -> object:

@@ -515,10 +515,13 @@ def test_qy_01_any_text_parses_or_is_malformed(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("SELECT score - 1 FROM data", "'-' stands where a column belongs: arithmetic is not taken"),
-        ("SELECT score + 1 FROM data", "'+': arithmetic is not taken"),
-        ("SELECT MIN(score) FROM data", "'MIN(': COUNT, SUM and AVG are the functions there are"),
+        ("SELECT score - 1 FROM data", "what is computed has no name: want AS and a name"),
+        ("SELECT 1 + 1 AS two FROM data", "a column that reads no column of data"),
+        ("SELECT score % 2 AS odd FROM data", "'%': of division there is / alone"),
+        ("SELECT score::INT AS n FROM data", "'::': write CAST(value AS type)"),
+        ("SELECT MIN(score) FROM data", "'MIN(': there are COUNT, SUM, AVG, and for rows ROUND"),
         ("SELECT city FROM data WHERE SUM(score) > 1", "'SUM' stands where a column belongs: COUNT, SUM and"),
+        ("SELECT city FROM data WHERE score + 1 = 2", "'+' stands where a column belongs: what is computed"),
         ("SELECT COUNT(city, score) FROM data", "several columns where one stands"),
         ("SELECT COUNT() FROM data", "nothing stands where a column belongs"),
         ("SELECT FROM data", "no column after SELECT"),

@@ -194,7 +194,7 @@ def test_a_receipt_shows_the_fields_it_is_asked_for(space: Simulator, stories: d
 
 def test_a_field_that_is_not_there_is_named(space: Simulator, stories: dict[str, Story]) -> None:
     entry = min(stories["government"].entries)
-    with pytest.raises(Malformed, match="no field colour, size to show, want of dataset, "):
+    with pytest.raises(Malformed, match="no field colour, size to show, want of approval, dataset, "):
         space.service.receipts.receipt(space.operator, entry, ["kind", "size", "colour"])
 
 
