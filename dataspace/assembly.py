@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from dataspace.catalog.approvals import Approvals
+from dataspace.catalog.draft import Drafts
+from dataspace.catalog.progress import Readings
 from dataspace.catalog.register import Registrar
+from dataspace.catalog.resumable import Resumable
 from dataspace.catalog.search import Catalogue
+from dataspace.catalog.source import Sources
 from dataspace.catalog.upload import Uploads
 from dataspace.errors import Unavailable
 from dataspace.ledger.anchored import Anchorage
@@ -29,6 +34,7 @@ from dataspace.web.service import Service
 _MEGABYTE = 1 << 20
 _ENCRYPTED_MEMORY = 2048 * _MEGABYTE
 _INTAKE_SECONDS = 600.0
+_COPIER_MEMORY = 1024 * _MEGABYTE
 _ENCRYPTED_SECONDS = 30.0
 
 
@@ -47,7 +53,8 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
         stack,
         Pool(
             "dataspace.catalog.intake:Intake",
-            workers=1,
+            # One may be reading in the background while another is waited for.
+            workers=settings.workers,
             memory=settings.worker_memory,
             deadline=_INTAKE_SECONDS,
         ),
@@ -79,16 +86,26 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
     if warm:
         threading.Thread(target=_warm, args=((queries, intake, encrypted, builder),), daemon=True).start()
     engine = Engine(queries)
-    answers = EncryptedAnswers(space, engine, builder, encrypted)
+    answers, shown = EncryptedAnswers(space, engine, builder, encrypted), Answers(space, engine)
 
     def withdrawn(dataset: str) -> None:
-        engine.evict(dataset)
+        shown.forget(dataset)
         answers.forget(dataset)
 
     policy = read_policy(Path(settings.witnesses)) if settings.witnesses else None
     uploads = Uploads(space, intake)
+    copier = _pool(
+        stack,
+        Pool("dataspace.catalog.copying:Copier", workers=1, memory=_COPIER_MEMORY, deadline=_INTAKE_SECONDS),
+    )
+    readings = Readings(space, uploads, intake, copier)
+    stack.callback(readings.close)
+    sources = Sources(space, uploads, readings)
+    drafts = Drafts(space, uploads)
     uploads.sweep()
+    sources.resume()
     answers.sweep()
+    shown.sweep()
     return Service(
         space=space,
         anchors=anchors,
@@ -96,10 +113,13 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
         witness=None if policy is None else _witness(space, policy),
         membership=Membership(space),
         uploads=uploads,
-        registrar=Registrar(space, uploads, withdrawn),
+        resumable=Resumable(space, uploads, readings),
+        sources=sources,
+        registrar=Registrar(space, uploads, drafts, withdrawn),
+        approvals=Approvals(space, drafts),
         catalogue=Catalogue(space),
         negotiator=Negotiator(space),
-        answers=Answers(space, engine),
+        answers=shown,
         encrypted=answers,
         receipts=Receipts(space, anchors),
     )

@@ -3,6 +3,7 @@ package dataspace
 
 role_for := {
 	"admit": "operator",
+	"approve": "operator",
 	"register": "provider",
 	"withdraw": "provider",
 	"negotiate": "consumer",

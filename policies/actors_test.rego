@@ -2,7 +2,7 @@ package dataspace_test
 
 test_every_act_needs_its_role if {
 	every pair in [
-		[admit, "operator"], [register, "provider"], [withdraw, "provider"],
+		[admit, "operator"], [approve, "operator"], [register, "provider"], [withdraw, "provider"],
 		[negotiate, "consumer"], [before, "consumer"], [after, "consumer"],
 	] {
 		every roles in [[], ["auditor"], [upper(pair[1])]] {

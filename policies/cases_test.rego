@@ -14,7 +14,10 @@ offer := {
 	"units": 100, "min_group": 12, "row_limit": 20000, "expires": later,
 }
 
-dataset := {"id": "ds-1", "version": 1, "level": 3, "withdrawn": false, "provider": "pt-p"}
+dataset := {
+	"id": "ds-1", "version": 1, "level": 3, "graded_level": 3, "contradicted": [], "withdrawn": false,
+	"provider": "pt-p",
+}
 
 consumer := {"id": "pt-c", "roles": ["consumer"], "status": "active"}
 
@@ -39,7 +42,12 @@ admit := {"action": "admit", "now": now, "participant": {"id": "pt-o", "roles": 
 
 register := {
 	"action": "register", "now": now, "participant": provider, "zone": zone,
-	"dataset": dataset, "offer": offer,
+	"dataset": dataset, "offer": offer, "release": {"passes": true, "failing": []}, "approval": {"codes": []},
+}
+
+approve := {
+	"action": "approve", "now": now, "participant": {"id": "pt-o", "roles": ["operator"], "status": "active"},
+	"approval": {"provider": "pt-p", "codes": ["release-above-threshold"]},
 }
 
 withdraw := {"action": "withdraw", "now": now, "participant": provider, "zone": zone, "dataset": dataset}
@@ -56,7 +64,7 @@ before := {
 
 after := object.union(before, {"stage": "after", "result": {"rows": 20000, "smallest_group": 12, "complement": 12}})
 
-acts := [admit, register, withdraw, negotiate, before, after]
+acts := [admit, approve, register, withdraw, negotiate, before, after]
 
 # What is decided when the case differs in some facts; objects are merged, anything else replaced.
 decided(case, changed) := decision if {

@@ -19,7 +19,7 @@ allow if {
 }
 
 # A query is asked about twice, before it is computed and after; no caller can name these two itself.
-act := input.action if input.action in {"admit", "negotiate", "register", "withdraw"}
+act := input.action if input.action in {"admit", "approve", "negotiate", "register", "withdraw"}
 
 act := "query.before" if {
 	input.action == "query"

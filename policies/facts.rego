@@ -14,8 +14,20 @@ needed := {
 	"register": {
 		"participant": participant,
 		"zone": {"purposes": "terms", "min_group": "count", "max_aggregate_level": "count"},
-		"dataset": {"provider": "text", "level": "count", "withdrawn": "flag"},
+		"dataset": {
+			"provider": "text",
+			"level": "count",
+			"graded_level": "count",
+			"contradicted": "texts",
+			"withdrawn": "flag",
+		},
+		"release": {"passes": "flag", "failing": "texts"},
+		"approval": {"codes": "texts"},
 		"offer": {"purposes": "terms", "forms": "terms", "min_group": "count"},
+	},
+	"approve": {
+		"participant": participant,
+		"approval": {"provider": "text", "codes": "terms"},
 	},
 	"negotiate": {
 		"participant": participant,

@@ -54,15 +54,11 @@ reasons contains {
 }
 
 # What may be done with a column, by its method. A predicate, an order or a group over a hidden value
-# would tell it; over a generalized column they read the general value, which leaves anyway. Sums and
-# averages are measured on the value itself, where the provider said so.
-uses := {
-	"keep": {"select", "filter", "group", "order", "measure"},
-	"generalize": {"select", "filter", "group", "order", "measure"},
-	"mask": {"select", "measure"},
-	"pseudonymize": {"select", "measure"},
-	"suppress": {"select", "measure"},
-}
+# would tell it; over a generalized, rounded or top-coded column they read the coarser value, which leaves anyway.
+# Sums and averages are measured on the value itself, where the provider said so.
+coarse := {"keep", "round", "top_code", "generalize"}
+
+hidden := {"microaggregate", "noise", "shift", "mask", "pseudonymize", "fpe", "suppress"}
 
 reasons contains {"code": "column-forbids-use", "column": column.name, "method": column.method, "use": column.use} if {
 	querying
@@ -70,4 +66,12 @@ reasons contains {"code": "column-forbids-use", "column": column.name, "method":
 	not may(column.method, column.use)
 }
 
-may(method, use) if use in uses[method]
+may(method, use) if {
+	method in coarse
+	use in {"select", "filter", "group", "order", "measure"}
+}
+
+may(method, use) if {
+	method in hidden
+	use in {"select", "measure"}
+}

@@ -1,9 +1,14 @@
 """A whole space for a test, arranged in a line or two; `audit` is how every journey test ends."""
 
+import atexit
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,7 @@ from dataspace.app import initialise, open_service
 from dataspace.audit.audit import audit
 from dataspace.audit.evidence import ANCHORS
 from dataspace.audit.sources import Home
-from dataspace.catalog.models import Form
+from dataspace.catalog.models import Form, Upload
 from dataspace.catalog.register import OfferTerms, Registered, Registration
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller, caller_of_token
@@ -21,6 +26,8 @@ from dataspace.transfer.conduct import Answer
 from dataspace.web.service import Service
 
 PASSWORD = "correct horse battery"
+ZONES = Path(__file__).parents[1] / "zones"
+_NO_RISK = {"k": 1, "l": 1}  # every other measure may be all of a million
 
 
 class Clock:
@@ -72,14 +79,20 @@ class Simulator:
         **offer: Any,
     ) -> Registered:
         """Upload and confirm a CSV."""
-        staging = self.service.uploads.stage(provider, zone)
-        staging.write(content)
-        staging.finish()
-        upload = self.service.uploads.read(provider, zone, "test.csv", staging)
+        upload = self.upload(provider, content, zone=zone)
         terms = OfferTerms(**{"price": 100, **offer})
         return self.service.registrar.confirm(
             provider, upload.id, Registration("a dataset", terms, subjects=tuple(subjects))
         )
+
+    def upload(
+        self, provider: Caller, content: bytes, *, zone: str = "government", filename: str = "test.csv"
+    ) -> Upload:
+        """Upload a file; it waits to be confirmed."""
+        staging = self.service.uploads.stage(provider, zone)
+        staging.write(content)
+        staging.finish()
+        return self.service.uploads.read(provider, zone, filename, staging)
 
     def agreed(
         self, consumer: Caller, offer: str, purpose: str = "statistics", forms: Sequence[Form] = ()
@@ -109,8 +122,8 @@ class Simulator:
 
 @contextmanager
 def simulated(home: Path, **settings: Any) -> Iterator[Simulator]:
-    """Make a space in `home` and open it."""
-    chosen = Settings(home=home, **settings)
+    """Make a space in `home` and open it: in fearless zones, unless `zones` says otherwise."""
+    chosen = Settings(home=home, **{"zones": str(fearless_zones()), **settings})
     admission = initialise(chosen, "operator", "operator", PASSWORD)
     assert admission
     clock = Clock()
@@ -119,6 +132,29 @@ def simulated(home: Path, **settings: Any) -> Iterator[Simulator]:
         with service.space.database.reading() as session:
             operator = caller_of_token(session, admission.token)
         yield Simulator(service, chosen, operator, admission.token, clock)
+
+
+@cache
+def fearless_zones() -> Path:
+    """Return the zones with thresholds that everything passes: for tests of a few rows, of other things."""
+    folder = Path(tempfile.mkdtemp(prefix="zones-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(ZONES, folder, dirs_exist_ok=True)
+    for pack in folder.glob("*/zone.toml"):
+        pack.write_text(fearless(pack.read_text()))
+    return folder
+
+
+def fearless(zone: str) -> str:
+    """Return a zone.toml whose table `risk` lets everything pass."""
+    head, found, rest = zone.partition("[risk]\n")
+    risk, blank, rest = rest.partition("\n\n")
+    lowered = re.sub(r"^(\w+) = \d+", _fearless, risk, flags=re.MULTILINE)
+    return head + found + lowered + blank + rest
+
+
+def _fearless(line: "re.Match[str]") -> str:
+    return f"{line[1]} = {_NO_RISK.get(line[1], 1_000_000)}"
 
 
 def people(rows: int, districts: int = 3) -> bytes:

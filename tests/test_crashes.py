@@ -102,6 +102,7 @@ _UPLOADING = """
 import sys
 from pathlib import Path
 from dataspace.app import open_service
+from dataspace.catalog.models import Form
 from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
@@ -115,7 +116,8 @@ with open_service(Settings(home=Path(sys.argv[1]))) as service:
         staging.write(people(60 + number))
         staging.finish()
         upload = service.uploads.read(provider, "government", "people.csv", staging)
-        chosen = Registration("people", OfferTerms(price=1), subjects=("number",))
+        offer = OfferTerms(price=1, forms=(Form.AGGREGATE,))
+        chosen = Registration("people", offer, subjects=("number",))
         print(service.registrar.confirm(provider, upload.id, chosen).dataset, flush=True)
 """
 

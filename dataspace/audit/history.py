@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dataspace.audit.adopted import AdoptedKeys
 from dataspace.audit.answers import Answers
+from dataspace.audit.approved import Approvals
 from dataspace.audit.dealings import Dealings
 from dataspace.audit.members import Members
 from dataspace.audit.report import Notebook, Stage
@@ -34,6 +35,7 @@ class History:
         self._notebook, self._log = notebook, keys
         self._verdicts = Verdicts(notebook, gaps)
         self._members = Members(self._verdicts)
+        self._approvals = Approvals(self._verdicts, self._members)
         self._answers = Answers()
         self._dealings = Dealings(self._verdicts, self._members, self.datasets, self._answers)
         self._begun = False
@@ -47,9 +49,11 @@ class History:
             "dataset.registered": self._registered,
             "dataset.withdrawn": self._withdrawn,
             **self._members.takers,
+            **self._approvals.takers,
             **self._dealings.takers,
         }
         self.participants = self._members.known
+        self.approvals = self._approvals.known
         self.negotiations = self._dealings.negotiations
         self.agreements = self._dealings.agreements
         self.cubes = self._dealings.cubes
@@ -111,12 +115,14 @@ class History:
             self.keys,
             bytes(self._answers.acknowledged),
             self._verdicts.save(),
+            self.approvals,
         )
 
     def resume(self, begin: int, saved: Saved, look: Callable[[int], Mapping[str, Any] | None]) -> None:
         """Go on with entry `begin`; `look` returns the fields of one before it, None if they are gone."""
         self.participants.update(saved.participants)
         self.datasets.update(saved.datasets)
+        self.approvals.update(saved.approvals)
         self.policies.update(saved.policies)
         self._begun = begin > 0
         self._verdicts.resume(begin, saved.excuses)
@@ -198,6 +204,7 @@ class History:
             verdicts.wrong(index, f"{name} was registered by another provider, or in another zone")
         if version != max(found.versions, default=0) + 1:
             verdicts.unknown(index, f"version {version} of {name} does not follow the one before it", name)
+        self._approvals.hold(index, fields)
         if not self._dealings.offer(fields["offer"], name):
             verdicts.wrong(index, f"{fields['offer']} was an offer before")
         found.versions[version] = {

@@ -28,6 +28,16 @@ class Meant:
 
 _CASE: Final = {"agreement": ("agreement.id",), "dataset": ("dataset.id",)}
 _DATASET: Final = {**_CASE, "version": ("dataset.version",), "epsilon": ("query.epsilon",)}
+_APPROVAL: Final = Meant(
+    "approve",
+    {
+        "kind": ("approval.answer",),
+        "by": ("participant.id",),
+        "zone": ("zone.name",),
+        **{name: (f"approval.{name}",) for name in ("provider", "codes")},
+        "approval": ("approval.id",),
+    },
+)
 _COST: Final = {"units": "query.units", "epsilon": "query.epsilon"}
 
 MEANT: Final[Mapping[str, Meant]] = MappingProxyType(
@@ -39,8 +49,12 @@ MEANT: Final[Mapping[str, Meant]] = MappingProxyType(
                 "zone": ("zone.name",),
                 "level": ("dataset.level",),
                 "price": ("offer.price",),
+                "approval": ("approval.id",),
+                "lifted": ("approval.codes",),
             },
         ),
+        "approval.granted": _APPROVAL,
+        "approval.rejected": _APPROVAL,
         "dataset.withdrawn": Meant("withdraw", {"by": ("participant.id",), "dataset": ("dataset.id",)}),
         "negotiation.refused": Meant("negotiate", {"consumer": ("participant.id",), "offer": ("offer.id",)}),
         "agreement.concluded": Meant(
@@ -73,7 +87,8 @@ def disagreement(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> str | N
         given["query.form"], wanted["query.form"] = _fact(facts, "query.form"), "encrypted"
     for name, paths in meant.same.items():
         given |= {path: _fact(facts, path) for path in paths}
-        wanted |= dict.fromkeys(paths, fields[name])
+        # A name that came later is in no older entry, and its facts in no older input.
+        wanted |= dict.fromkeys(paths, fields.get(name))
     for path, value in given.items():
         if not _same(value, wanted[path]):
             return f"{path} was {_shown(value)}, the entry says {_shown(wanted[path])}"

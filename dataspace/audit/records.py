@@ -27,7 +27,9 @@ UNEXPLAINED: Final = (
 _NAMED: Final = 10  # erasures that the report names one by one
 
 _COUNTS: Final = {"version", "rows", "level", "units", "epsilon", "price", "entry", "answered"}
-_LISTS: Final = {"roles": str, "forms": str, "reasons": str, "zones": str, "versions": int}
+_LISTS: Final = {
+    "roles": str, "forms": str, "reasons": str, "zones": str, "versions": int, "codes": str, "lifted": str,
+}  # fmt: skip
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z", re.ASCII)
 
 Fact = tuple[int, dict[str, Any]]
@@ -57,7 +59,7 @@ class FormCheck:
             return True
         try:
             given = {name: value for name, value in fields.items() if name not in ADDED}
-            check_fields(str(kind), given)
+            check_fields(str(kind), given, read=True)
             _check_types(given)
             _check_time(fields.get("time"))
         except (Malformed, VerificationError) as error:

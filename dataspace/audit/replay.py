@@ -35,7 +35,10 @@ FREE_SECONDS: Final = 30.0  # of processor time for a bundle's decisions, beyond
 EACH_SECONDS: Final = 0.02  # that a decision may take on average; ours take 0.0002
 
 ALLOWED: Final = frozenset(
-    {"dataset.registered", "dataset.withdrawn", "agreement.concluded", "cube.granted", "query.answered"}
+    {
+        *("dataset.registered", "dataset.withdrawn", "approval.granted", "approval.rejected"),
+        *("agreement.concluded", "cube.granted", "query.answered"),
+    }
 )
 REFUSED: Final = frozenset({"query.refused", "negotiation.refused"})
 

@@ -16,12 +16,13 @@ from sqlalchemy import JSON, cast, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
-from dataspace.audit import ledger_state
+from dataspace.audit import ledger_state, registered_state
 from dataspace.audit.comparison import MISSING, PAGE, UNEXPLAINED, Comparison, named
 from dataspace.audit.history import History
 from dataspace.audit.report import Notebook, Stage
 from dataspace.audit.told import Agreed
 from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
+from dataspace.catalog.terms import offer_json
 from dataspace.errors import DataSpaceError
 from dataspace.ledger.models import LedgerRecord
 from dataspace.negotiation.models import Agreement, Negotiation
@@ -103,6 +104,7 @@ def versions(comparison: Comparison) -> None:
         comparison.columns("dataset_version", key, row, {name: fields[name] for name in names})
         digest = hashlib.sha256(canonical(row.columns)).hexdigest()
         comparison.value("dataset_version", key, "columns (their SHA-256)", digest, fields["schema_sha256"])
+        registered_state.report(comparison, key, row, fields.get("report_sha256", ""))
 
 
 def keys(comparison: Comparison) -> None:
@@ -128,7 +130,7 @@ def offers(comparison: Comparison) -> None:
     """Compare every term of an offer, by the digest of them all."""
     implied = {fields["offer"][0]: fields["offer"][1] for fields in _versions(comparison).values()}
     for row in comparison.explained(Offer, implied, lambda row: row.id):
-        digest = hashlib.sha256(canonical(row.model_dump(mode="json"))).hexdigest()
+        digest = hashlib.sha256(canonical(offer_json(row))).hexdigest()
         comparison.value("offer", row.id, "its terms (their SHA-256)", digest, implied[row.id])
 
 
@@ -272,6 +274,7 @@ TABLES: Final[Mapping[str, Callable[[Comparison], None]]] = MappingProxyType(
         "witnessed_log": ledger_state.witnessed,
         "participant": participants,
         "credential": ledger_state.credentials,
+        "approval": registered_state.approvals,
         "dataset": datasets,
         "dataset_version": versions,
         "dataset_key": keys,

@@ -82,6 +82,21 @@ class Registered:
 
 
 @dataclass
+class Approved:
+    """What a second person said to a registration, by which entry, and the entry that `used` it."""
+
+    provider: str
+    zone: str
+    source_sha256: str
+    registration_sha256: str
+    codes: list[str]
+    by: str
+    granted: bool
+    entry: int
+    used: int | None = None
+
+
+@dataclass
 class Agreed:
     """An agreement: its terms, what was spent under it, what ended it; after `until` nothing is answered."""
 
@@ -131,6 +146,7 @@ class Saved:
     keys: list[KeyFact]
     acknowledged: bytes
     excuses: "Excuses"
+    approvals: dict[str, Approved] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,12 +1,14 @@
 """The catalogue: which datasets are to be had, with their columns and offers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
 from dataspace.catalog.models import Dataset, DatasetVersion, Offer
+from dataspace.catalog.sample import sample_of_version
 from dataspace.errors import NotFound
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Participant
@@ -16,7 +18,11 @@ from dataspace.table import Column
 
 @dataclass(frozen=True)
 class Listing:
-    """A dataset as the catalogue shows it: its newest version and the offers that stand."""
+    """A dataset as the catalogue shows it: its newest version and the offers that stand.
+
+    `product` is the record of `listing.py`; `report` all of the version's, of
+    which the catalogue shows the quality. Both are empty for older ones.
+    """
 
     dataset: str
     version: int
@@ -32,6 +38,24 @@ class Listing:
     created: datetime
     withdrawn: datetime | None
     entry: int
+    product: Mapping[str, Any]
+    report: Mapping[str, Any]
+    report_sha256: str
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The report of one version, its digest, and the registration's entry, which holds the digest.
+
+    `sample` are the rows that are sealed in the report; None once the dataset is withdrawn.
+    """
+
+    dataset: str
+    version: int
+    report: Mapping[str, Any]
+    sha256: str
+    entry: int
+    sample: Mapping[str, Any] | None
 
 
 class Catalogue:
@@ -74,6 +98,32 @@ class Catalogue:
         with self._space.database.reading() as session:
             return self._listed(session, session.exec(query).all())
 
+    def report(self, caller: Caller, dataset: str, version: int = 0) -> Reported:
+        """Return the report of a version, 0 for the newest: for its provider, and for who oversees its zone.
+
+        Raises:
+            NotFound: there is none that the caller may see, or the version has no report.
+
+        """
+        with self._space.database.reading() as session:
+            found = session.get(Dataset, dataset)
+            if found is None or not _may_read(caller, found):
+                raise NotFound("there is no such dataset")
+            query = select(DatasetVersion).where(DatasetVersion.dataset == dataset)
+            if version:
+                query = query.where(DatasetVersion.version == version)
+            row = session.exec(query.order_by(col(DatasetVersion.version).desc())).first()
+            if row is None or not row.report:
+                raise NotFound("there is no report of this version")
+            sample = sample_of_version(session, self._space, row)
+        return Reported(dataset, row.version, row.report, row.report_sha256, row.entry, sample)
+
+    def sample(self, dataset: str, version: int) -> Mapping[str, Any] | None:
+        """Return a few desensitized rows of a version that offers rows: for all, until its withdrawal."""
+        with self._space.database.reading() as session:
+            row = session.get(DatasetVersion, (dataset, version))
+            return None if row is None else sample_of_version(session, self._space, row)
+
     def _listed(self, session: Session, datasets: Sequence[Dataset]) -> list[Listing]:
         wanted = [dataset.id for dataset in datasets]
         versions = {
@@ -101,6 +151,12 @@ class Catalogue:
         ]
 
 
+def _may_read(caller: Caller, dataset: Dataset) -> bool:
+    if caller.sees_everything or caller.id == dataset.provider:
+        return True
+    return caller.oversees and dataset.zone in caller.zones
+
+
 def _stands(offer: Offer, newest: DatasetVersion) -> bool:
     """Tell whether an offer is of the newest version: terms are for what they were made for."""
     return (offer.dataset, offer.version) == (newest.dataset, newest.version)
@@ -124,4 +180,7 @@ def _listing(
         version.created,
         dataset.withdrawn,
         version.entry,
+        dataset.listing,
+        version.report,
+        version.report_sha256,
     )

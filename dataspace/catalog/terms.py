@@ -1,29 +1,32 @@
 """What a provider says of an upload when it confirms it, held against its zone's rules."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from dataspace.catalog.models import Form, Offer, Upload
-from dataspace.errors import Unprocessable
-from dataspace.privacy.desensitize import expression
+from dataspace.errors import Malformed, Unprocessable
+from dataspace.privacy.strictness import check_parameters, is_laxer
 from dataspace.space import mint
-from dataspace.table import Column, Method
+from dataspace.table import Attribute, Column
 from dataspace.zones.pack import Pack
-
-_PERIODS = ("month", "quarter", "year")
 
 # An agreement grants epsilon for so many cubes of the zone's usual cost, unless the offer says otherwise.
 _CUBES = 8
-
-# A provider may choose a stricter method than its zone's rule, never a laxer one.
-_STRICTNESS = (Method.KEEP, Method.GENERALIZE, Method.MASK, Method.PSEUDONYMIZE, Method.SUPPRESS)
+_CORRECTED = frozenset({"category", "level", "method", "parameters", "aggregable", "attribute"})
+_METHOD = frozenset({"method", "parameters"})
+# What offers had no word for before these columns: without one, the digest of an offer is what it was.
+_LATER: Mapping[str, Any] = {"methods": {}, "sample": 100}
 
 
 @dataclass(frozen=True)
 class OfferTerms:
-    """The terms a provider offers, completed by its zone's defaults; money in fen, epsilon in millionths."""
+    """The terms a provider offers, completed by its zone's defaults; money in fen, epsilon in millionths.
+
+    `methods` maps a column to the stricter method by which it leaves under this
+    offer: `method` and `parameters`. Of `sample` percent of the subjects rows leave.
+    """
 
     price: int
     purposes: tuple[str, ...] = ()
@@ -34,6 +37,8 @@ class OfferTerms:
     row_limit: int = 0
     days: int = 365
     automatic: bool = True
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sample: int = 100
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,11 @@ class Registration:
     """What a provider says of an upload when it confirms it.
 
     `corrections` maps a column to the fields of `Column` that differ from the
-    proposal: `category`, `level`, `method`, `parameters`. `dataset` is set for
-    a new version of one.
+    proposal: `category`, `level`, `method`, `parameters`, `attribute`,
+    `aggregable`. `dataset` is set for a new version of one. `level` grades the
+    whole lower than the zone does, which a second person must approve; 0 does
+    not. `listing` is the record of `listing.py`. `acknowledged` are the warnings
+    that the provider read: `filename`.
     """
 
     title: str
@@ -51,6 +59,9 @@ class Registration:
     subjects: tuple[str, ...] = ()
     corrections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     dataset: str = ""
+    level: int = 0
+    listing: Mapping[str, Any] = field(default_factory=dict)
+    acknowledged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,15 @@ class Registered:
     new: bool
 
 
-def offer_of(terms: OfferTerms, pack: Pack, now: datetime) -> Offer:
-    """Return an offer of these terms, completed by the zone's defaults; it has no dataset and version yet."""
+def offer_of(terms: OfferTerms, pack: Pack, columns: Sequence[Column], now: datetime) -> Offer:
+    """Return an offer of these terms, completed by the zone's defaults; it has no dataset and version yet.
+
+    Raises:
+        Unprocessable: a method of the offer is laxer than the column's own, or it is no method.
+
+    """
+    if not 1 <= terms.sample <= 100:
+        raise Unprocessable(f"the offer's sample is {terms.sample}, want 1 to 100 percent")
     return Offer(
         id=mint("of"),
         dataset="",
@@ -79,9 +97,21 @@ def offer_of(terms: OfferTerms, pack: Pack, now: datetime) -> Offer:
         row_limit=terms.row_limit or pack.row_limit,
         days=terms.days,
         automatic=terms.automatic,
+        methods=_offered_methods(terms.methods, columns),
+        sample=terms.sample,
         expires=now + timedelta(days=terms.days),
         created=now,
     )
+
+
+def offer_json(offer: Offer) -> dict[str, Any]:
+    """Return an offer as the JSON that its digest in the ledger is of.
+
+    What offers could not say at first is only in it when it says something: the
+    digests of older entries stay right.
+    """
+    data = offer.model_dump(mode="json")
+    return {name: value for name, value in data.items() if name not in _LATER or value != _LATER[name]}
 
 
 def confirmed_columns(found: Upload, pack: Pack, registration: Registration) -> list[Column]:
@@ -92,10 +122,7 @@ def confirmed_columns(found: Upload, pack: Pack, registration: Registration) -> 
 
     """
     columns = [Column.from_json(column) for column in found.proposal["columns"]]
-    names = {column.name for column in columns}
-    unknown = sorted((set(registration.subjects) | set(registration.corrections)) - names)
-    if unknown:
-        raise Unprocessable(f"there is no column {unknown[0]!r} in the upload", columns=sorted(names))
+    _check_names((*registration.subjects, *registration.corrections), columns)
     return [
         replace(
             _corrected(column, pack, registration.corrections.get(column.name, {})),
@@ -105,40 +132,65 @@ def confirmed_columns(found: Upload, pack: Pack, registration: Registration) -> 
     ]
 
 
+def _check_names(named: Sequence[str], columns: Sequence[Column]) -> None:
+    names = {column.name for column in columns}
+    unknown = sorted(set(named) - names)
+    if unknown:
+        raise Unprocessable(f"there is no column {unknown[0]!r} in the upload", columns=sorted(names))
+
+
 def _corrected(column: Column, pack: Pack, correction: Mapping[str, Any]) -> Column:
     if not correction:
         return column
-    unknown = sorted(correction.keys() - {"category", "level", "method", "parameters", "aggregable"})
+    unknown = sorted(correction.keys() - _CORRECTED)
     if unknown:
         raise Unprocessable(f"column {column.name!r}: a correction has no field {unknown[0]!r}")
-    least = pack.column(column.name, column.type, correction.get("category", column.category))
-    corrected = Column.from_json({**asdict(least), **correction})
-    expression(corrected, b"")  # refuses parameters that no mask can be made of
-    if corrected.level < least.level or _is_laxer(corrected, least):
+    try:
+        least = pack.column(column.name, column.type, correction.get("category", column.category))
+        corrected = Column.from_json({**asdict(least), **correction})
+        check_parameters(corrected)
+    except Malformed as error:
+        raise Unprocessable(f"column {column.name!r}: {error}") from error
+    _check_least(corrected, least)
+    return corrected
+
+
+def _check_least(corrected: Column, least: Column) -> None:
+    """Let pass what is as strict as the zone's rule for the category, or stricter."""
+    if corrected.level < least.level or is_laxer(corrected, least):
         raise Unprocessable(
-            f"column {column.name!r}: its category needs at least level {least.level} and "
+            f"column {least.name!r}: its category needs at least level {least.level} and "
             f"{least.method} {dict(least.parameters)}, got level {corrected.level} and "
             f"{corrected.method} {dict(corrected.parameters)}"
         )
     if corrected.aggregable and not least.aggregable:
-        raise Unprocessable(f"column {column.name!r}: its category is not to be summed")
-    return corrected
+        raise Unprocessable(f"column {least.name!r}: its category is not to be summed")
+    if least.attribute is not Attribute.OTHER and corrected.attribute is not least.attribute:
+        raise Unprocessable(
+            f"column {least.name!r}: its category is {least.attribute} data, got {corrected.attribute}"
+        )
 
 
-def _is_laxer(chosen: Column, least: Column) -> bool:
-    """Tell whether a method shows more than the rule's, or the same method does by its parameters."""
-    if chosen.method is not least.method:
-        return _STRICTNESS.index(chosen.method) < _STRICTNESS.index(least.method)
-    if chosen.parameters.keys() != least.parameters.keys():
-        return True
-    return any(
-        _rank(name, chosen.parameters[name]) < _rank(name, wanted)
-        for name, wanted in least.parameters.items()
-    )
+def _offered_methods(
+    methods: Mapping[str, Mapping[str, Any]], columns: Sequence[Column]
+) -> dict[str, dict[str, Any]]:
+    _check_names(tuple(methods), columns)
+    by_name = {column.name: column for column in columns}
+    return {name: _offered_method(by_name[name], chosen) for name, chosen in methods.items()}
 
 
-def _rank(name: str, value: int | str) -> int:
-    """Return how much a parameter hides: fewer characters, wider bands, longer periods hide more."""
-    if isinstance(value, str):
-        return _PERIODS.index(value) if value in _PERIODS else -1
-    return value if name == "width" else -value
+def _offered_method(column: Column, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    if chosen.keys() - _METHOD or "method" not in chosen:
+        raise Unprocessable(f"column {column.name!r}: an offer's method has a method and its parameters")
+    given = {"method": chosen["method"], "parameters": dict(chosen.get("parameters", {}))}
+    try:
+        offered = Column.from_json({**asdict(column), **given})
+        check_parameters(offered)
+    except Malformed as error:
+        raise Unprocessable(f"column {column.name!r}: {error}") from error
+    if is_laxer(offered, column):
+        raise Unprocessable(
+            f"column {column.name!r}: leaves by {column.method} {dict(column.parameters)}, "
+            f"an offer may be stricter, got {offered.method} {given['parameters']}"
+        )
+    return {"method": str(offered.method), "parameters": given["parameters"]}

@@ -38,9 +38,9 @@ class Http:
         """Return the JSON at `path`."""
         return _json(self._send("GET", path, params=parameters))
 
-    def post(self, path: str, body: Any = None) -> Any:
-        """Send JSON; return the JSON of the answer."""
-        return _json(self._send("POST", path, json=body))
+    def post(self, path: str, body: Any = None, *, seconds: float = _SECONDS) -> Any:
+        """Send JSON; return the JSON of the answer, which may take so many seconds."""
+        return _json(self._send("POST", path, json=body, timeout=seconds))
 
     def patch(self, path: str, body: Any) -> Any:
         """Send JSON; return the JSON of the answer."""

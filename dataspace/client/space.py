@@ -1,12 +1,10 @@
 """A data space as its participants use it from Python."""
 
 import base64
-import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -15,6 +13,7 @@ import httpx2
 from dataspace.client.answer import Answer
 from dataspace.client.http import Http
 from dataspace.client.layout import Key, Layout
+from dataspace.client.providing import Providing, part
 from dataspace.client.receipts import acknowledged
 from dataspace.errors import Conflict, Malformed, VerificationError
 from dataspace.proof.verify import Report, verify_receipt
@@ -23,12 +22,11 @@ from dataspace.wire import ARROW, ENTRY_HEADER, ENVELOPE, JSON, PRICE_HEADER, UN
 if TYPE_CHECKING:
     from dataspace.client.encrypted import Keys
 
-_CHUNK = 1 << 20
 _QUERY_SECONDS = 600
 _ACKNOWLEDGED = 1000  # answers of one act, at most
 
 
-class DataSpace:
+class DataSpace(Providing):
     """One participant's view of a service; what it returns as dicts is described at `<url>/api/docs`.
 
     Every method raises what the service answers with, as an error of
@@ -65,7 +63,7 @@ class DataSpace:
 
     def dataset(self, dataset: str) -> dict[str, Any]:
         """Return one dataset of the catalogue."""
-        return dict(self._http.get(f"/api/catalog/{_part(dataset)}"))
+        return dict(self._http.get(f"/api/catalog/{part(dataset)}"))
 
     def receipt(self, entry: int, fields: Sequence[str] = ()) -> bytes:
         """Return the receipt of an entry, not yet verified; with `fields`, one that shows those alone."""
@@ -110,41 +108,11 @@ class DataSpace:
 
     def change(self, participant: str, **changes: Any) -> dict[str, Any]:
         """Change a participant's `roles`, `status` or `zones`."""
-        return dict(self._http.patch(f"/api/participants/{_part(participant)}", changes))
+        return dict(self._http.patch(f"/api/participants/{part(participant)}", changes))
 
     def erase(self, entry: int, basis: str) -> int:
         """Erase what an entry says, on a legal basis; return the index of the entry that says so."""
         return int(self._http.post(f"/api/entries/{entry}/erasure", {"basis": basis})["entry"])
-
-    # -- providers
-
-    def upload(self, path: Path | str, zone: str) -> dict[str, Any]:
-        """Upload a file for a zone; return the upload with its proposal, for `confirm`."""
-        path = Path(path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(path.stat().st_size),
-            "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
-        }
-        sent = {"zone": zone, "filename": path.name}
-        return dict(self._http.upload("/api/uploads", _chunks(path), headers, **sent))
-
-    def confirm(self, upload: str, title: str, *, price: int, **rest: Any) -> dict[str, Any]:
-        """Register an upload; `price` is in fen for one unit.
-
-        `rest`: `description`, `subjects`, `corrections`, `dataset` (for a new
-        version of it), and `offer` with further terms.
-        """
-        offer = {"price": price, **rest.pop("offer", {})}
-        return dict(
-            self._http.post("/api/datasets", {"upload": upload, "title": title, "offer": offer, **rest})
-        )
-
-    def withdraw(self, dataset: str) -> dict[str, Any]:
-        """Withdraw a dataset: its data keys are destroyed."""
-        return dict(self._http.delete(f"/api/datasets/{_part(dataset)}"))
 
     # -- negotiations, from either side
 
@@ -157,7 +125,7 @@ class DataSpace:
 
     def send(self, negotiation: str, message: str, **body: Any) -> dict[str, Any]:
         """Send offer, accept, agreement, verification, finalization or termination."""
-        return dict(self._http.post(f"/api/negotiations/{_part(negotiation)}/{_part(message)}", body or None))
+        return dict(self._http.post(f"/api/negotiations/{part(negotiation)}/{part(message)}", body or None))
 
     def negotiations(self) -> list[dict[str, Any]]:
         """Return the negotiations on either side, newest first."""
@@ -187,11 +155,11 @@ class DataSpace:
 
     def agreement(self, agreement: str) -> dict[str, Any]:
         """Return an agreement; under "usage", what was spent of it."""
-        return dict(self._http.get(f"/api/agreements/{_part(agreement)}"))
+        return dict(self._http.get(f"/api/agreements/{part(agreement)}"))
 
     def end(self, agreement: str) -> dict[str, Any]:
         """End an agreement in force."""
-        return dict(self._http.post(f"/api/agreements/{_part(agreement)}/termination"))
+        return dict(self._http.post(f"/api/agreements/{part(agreement)}/termination"))
 
     # -- consumers
 
@@ -203,7 +171,7 @@ class DataSpace:
 
         """
         accept = ARROW if form == "rows" else JSON
-        path = f"/api/agreements/{_part(agreement)}/queries"
+        path = f"/api/agreements/{part(agreement)}/queries"
         return self._answer(self._http.exchange(path, accept=accept, json={"sql": sql, "form": form}))
 
     def cube(
@@ -214,7 +182,7 @@ class DataSpace:
         `spec`: `max_rows` of one subject, `epsilon` in millionths.
         """
         asked = {"dimensions": list(dimensions), "measures": [dict(measure) for measure in measures], **spec}
-        found = self._http.post(f"/api/agreements/{_part(agreement)}/cubes", asked)
+        found = self._http.post(f"/api/agreements/{part(agreement)}/cubes", asked)
         return Layout.from_json(found["layout"])
 
     def encrypted_totals(
@@ -229,7 +197,7 @@ class DataSpace:
         pinned = (agreement, keys.id) in self._pinned
         expires = int(time.time()) + _QUERY_SECONDS
         query = keys.encrypt(layout, weights, agreement=agreement, expires=expires, pinned=pinned)
-        path = f"/api/agreements/{_part(agreement)}/encrypted"
+        path = f"/api/agreements/{part(agreement)}/encrypted"
         answer = self._answer(self._http.exchange(path, accept=ENVELOPE, content=query.body))
         self._pinned.add((agreement, keys.id))
         return keys.decrypt(answer.content, query), answer
@@ -279,14 +247,3 @@ def _check(
     right = right and (units is None or agreement["units"] == units)
     if not right:
         raise VerificationError("the agreement is not on what was asked for: it is not verified")
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-
-
-def _part(value: str) -> str:
-    """Return a value as one part of a path."""
-    return quote(value, safe="")

@@ -87,19 +87,50 @@ class Journeys:
         )
         self.console.print(_columns(proposal))
         forms = ["rows", "aggregate"] if pack.sample.examples.rows else ["aggregate", "encrypted"]
+        corrections = self._advised(proposal) if pack.sample.examples.rows else {}
         registered = provider.confirm(
             upload["id"],
             pack.sample.title.zh,
             price=pack.price,
             description=pack.sample.title.en,
             subjects=pack.sample.examples.subjects,
+            corrections=corrections,
             offer={"forms": forms},
         )
+        self._show_report(provider.report(registered["dataset"])["report"])
         self.datasets.append({"zone": pack.name, **registered})
         self.receipts.append(registered["entry"])
         self.console.print(
             f"  registered as {registered['dataset']}, version {registered['version']}, "
             f"entry {registered['entry']} of the ledger"
+        )
+
+    def _advised(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the corrections that the zone suggests, so that fewer rows leave coarser or not at all."""
+        advice = (proposal.get("assessment") or {}).get("suggestion") or {"columns": []}
+        proposed = {column["name"]: column for column in proposal["columns"]}
+        corrections = {
+            column["name"]: changed
+            for column in advice["columns"]
+            if (changed := _leaving(column)) != _leaving(proposed[column["name"]])
+        }
+        for name, changed in corrections.items():
+            told = " ".join(map(str, changed["parameters"].values()))
+            self.console.print(f"  the zone advises: {name} by {changed['method']} {told}")
+        return corrections
+
+    def _show_report(self, report: Mapping[str, Any]) -> None:
+        risk = report["deidentification"]
+        before, after = risk["before"], risk["after"]
+        self.console.print(
+            f"  level {report['level']}: {report['grading']['reasons'][0]['what']['en'].lower()}; "
+            f"{report['rows']} rows about {report['subjects']} subjects"
+        )
+        self.console.print(
+            f"  the file singles out {before['unique_subjects']} of them, the rows that may leave "
+            f"{after['unique_subjects']}: each looks like {after['k'] - 1} others at least "
+            f"({risk['recoded_ppm'] / 10_000:.0f} % of the rows coarser, "
+            f"{risk['suppressed_ppm'] / 10_000:.0f} % withheld; {'passes' if risk['passes'] else 'fails'})"
         )
 
     def _consume(self, consumer: DataSpace) -> None:
@@ -179,6 +210,10 @@ class Journeys:
         self.console.print(
             f"    entry {answer.entry}, {answer.units} units, {answer.price / 100:.2f} yuan{hidden}"
         )
+
+
+def _leaving(column: Mapping[str, Any]) -> dict[str, Any]:
+    return {"method": column["method"], "parameters": column["parameters"]}
 
 
 def _columns(found: Mapping[str, Any]) -> Table:

@@ -14,6 +14,9 @@ from dataspace.errors import Malformed
 ADDED: Final = ("kind", "time")  # by the log, to every entry
 
 _DECISION: Final = ("policy", "input")
+_APPROVAL: Final = (
+    *("approval", "provider", "zone", "source_sha256", "registration_sha256", "codes", "by", *_DECISION),
+)
 
 KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -28,8 +31,11 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "credential.revoked": ("participant", "by"),
         "dataset.registered": (
             *("dataset", "version", "zone", "provider", "source_sha256", "payload_sha256", "rows"),
-            *("schema_sha256", "level", "offer", "offer_sha256", "price", *_DECISION),
+            *("schema_sha256", "level", "offer", "offer_sha256", "price"),
+            *("report_sha256", "approval", "lifted", *_DECISION),
         ),
+        "approval.granted": _APPROVAL,
+        "approval.rejected": _APPROVAL,
         "dataset.withdrawn": ("dataset", "versions", "by", *_DECISION),
         "negotiation.changed": ("negotiation", "offer", "provider", "consumer", "state", "by"),
         "negotiation.refused": ("offer", "consumer", "reasons", *_DECISION),
@@ -55,11 +61,16 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+# Names that came beside the old ones: an entry from before them is without all of them.
+LATER: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"dataset.registered": frozenset({"report_sha256", "approval", "lifted"})}
+)
+
 _NAMES: Final = {kind: frozenset(names) for kind, names in KINDS.items()}
 
 
-def check_fields(kind: str, fields: Mapping[str, Any]) -> None:
-    """Let pass exactly the fields of a kind.
+def check_fields(kind: str, fields: Mapping[str, Any], *, read: bool = False) -> None:
+    """Let pass exactly the fields of a kind; of an entry that is `read`, also those it had in former times.
 
     Raises:
         Malformed: the kind is unknown, or a field is missing or is not one of its own.
@@ -68,6 +79,8 @@ def check_fields(kind: str, fields: Mapping[str, Any]) -> None:
     names = _NAMES.get(kind)
     if names is None:
         raise Malformed(f"entry of unknown kind {kind!r}")
+    if read and not fields.keys() & LATER.get(kind, frozenset()):
+        names -= LATER.get(kind, frozenset())
     if fields.keys() != names:
         missing, unknown = sorted(names - fields.keys()), sorted(fields.keys() - names)
         raise Malformed(f"entry {kind}: missing fields {missing}, unknown fields {unknown}")

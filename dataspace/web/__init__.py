@@ -11,11 +11,16 @@ from dataspace.web import auth, docs, pages
 from dataspace.web.api import (
     acknowledgements,
     agreements,
+    approvals,
     catalog,
     datasets,
     evidence,
     negotiations,
     participants,
+    resumable,
+    rules,
+    sources,
+    uploads,
 )
 from dataspace.web.api import ledger as entries
 from dataspace.web.headers import securing
@@ -65,8 +70,13 @@ def _api() -> Router:
             participants.revoke_token,
             catalog.zones,
             catalog.CatalogController,
-            datasets.Uploads,
+            uploads.Uploads,
+            resumable.Resumable,
+            sources.Sources,
             datasets.Datasets,
+            approvals.Approvals,
+            rules.Rules,
+            rules.Recognisers,
             negotiations.Negotiations,
             agreements.Agreements,
             entries.receipt,

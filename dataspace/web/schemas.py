@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from dataspace.catalog.models import Form
-from dataspace.table import Column, Method, Type
+from dataspace.table import Attribute, Column, Method, Type
 
 
 class In(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,6 +65,7 @@ class ColumnBody(Out):
     parameters: Annotated[dict[str, int | str], _meta("the parameters of the method", {})]
     aggregable: Annotated[bool, _meta("whether SUM and AVG may be asked of it", False)]
     subject: Annotated[bool, _meta("whether it says whom a row is about", False)]
+    attribute: Annotated[Attribute, _meta("what it tells of a person whom somebody looks for", "other")]
 
     @classmethod
     def of(cls, column: Column) -> "ColumnBody":

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from dataspace.catalog.approvals import Approvals
 from dataspace.catalog.register import Registrar
+from dataspace.catalog.resumable import Resumable
+from dataspace.catalog.rules import Rules
 from dataspace.catalog.search import Catalogue
+from dataspace.catalog.source import Sources
 from dataspace.catalog.upload import Uploads
 from dataspace.ledger.anchored import Anchorage
 from dataspace.ledger.publisher import Publisher
@@ -26,7 +30,10 @@ class Service:
     space: Space
     membership: Membership
     uploads: Uploads
+    resumable: Resumable
+    sources: Sources
     registrar: Registrar
+    approvals: Approvals
     catalogue: Catalogue
     negotiator: Negotiator
     answers: Answers
@@ -41,6 +48,11 @@ class Service:
     def acknowledgements(self) -> Acknowledgements:
         """The act of consumers that have their answers."""
         return Acknowledgements(self.space)
+
+    @property
+    def rules(self) -> Rules:
+        """What providers taught their zones."""
+        return Rules(self.space)
 
     @property
     def erasure(self) -> Erasure:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.audit.decided import AGREEMENT, CONSUMER, UNITS
-from tests.audit.entries import ACKNOWLEDGED, ANSWER, MOVED, REFUSED, REGISTERED, TERMS
+from tests.audit.entries import ACKNOWLEDGED, ANSWER, GRANTED, MOVED, REFUSED, REGISTERED, TERMS
 from tests.audit.rows import SHA
 from tests.audit.scene import DECIDED
 
@@ -104,6 +104,26 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         "dataset.registered",
         {**REGISTERED, "version": 3, "offer": "of-2"},
         "entry 30: version 3 of ds-1 does not follow the one before it",
+    ),
+    "an approval of one's own": (
+        "approval.granted",
+        GRANTED,
+        "entry 30: ap-1 was answered by its provider, who is no second person",
+    ),
+    "an approval by a consumer": (
+        "approval.granted",
+        {**GRANTED, "by": CONSUMER},
+        "entry 30: who answered it pt-2 is no operator",
+    ),
+    "an approval that nobody gave": (
+        "dataset.registered",
+        {**REGISTERED, "version": 2, "approval": "ap-1", "lifted": ["level-lowered"]},
+        "entry 30: ap-1 was not granted before",
+    ),
+    "reasons lifted by nobody": (
+        "dataset.registered",
+        {**REGISTERED, "version": 2, "lifted": ["level-lowered"]},
+        "entry 30: it lifts level-lowered, and names no approval",
     ),
     "a withdrawal by another": (
         "dataset.withdrawn",

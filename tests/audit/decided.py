@@ -80,7 +80,14 @@ def query(form: str = "aggregate", units: int = 1, epsilon: int = 0, version: in
     )
 
 
-REGISTERED = _decided("register", participant=_PROVIDER, dataset=_DATASET, offer=_OFFER)
+REGISTERED = _decided(
+    "register",
+    participant=_PROVIDER,
+    dataset={**_DATASET, "graded_level": 3, "contradicted": []},
+    offer=_OFFER,
+    release={"passes": True, "failing": []},
+    approval={"id": "", "codes": [], "by": ""},
+)
 WITHDRAWN = _decided("withdraw", participant=_PROVIDER, dataset=_DATASET)
 CONCLUDED = _decided(
     "negotiate",

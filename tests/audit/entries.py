@@ -40,6 +40,19 @@ REGISTERED = {
     "offer": "of-2",
     "offer_sha256": SHA,
     "price": 1,
+    "report_sha256": SHA,
+    "approval": "",
+    "lifted": [],
+    **DECIDED,
+}
+GRANTED = {
+    "approval": "ap-1",
+    "provider": "pt-1",
+    "zone": "finance",
+    "source_sha256": SHA,
+    "registration_sha256": SHA,
+    "codes": ["level-lowered"],
+    "by": "pt-1",
     **DECIDED,
 }
 TERMS = {

@@ -1,10 +1,12 @@
 """Rows of the played space, beside the entries that tell of them."""
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
 from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Offer
 from dataspace.negotiation.models import Negotiation
+from dataspace.proof.canonical import canonical
 from dataspace.transfer.models import Cube
 from tests.audit.decided import (
     AGREEMENT,
@@ -20,6 +22,7 @@ from tests.audit.decided import (
 
 SHA = "ab" * 32
 COLUMNS = [{"name": "amount", "type": "integer"}]
+REPORT: dict[str, Any] = {"deidentification": {"overridden": False, "release": {}}}
 SPEC = {"measures": ["amount"]}
 REGISTERED = 4  # the index of an entry
 
@@ -55,6 +58,8 @@ def registered(now: datetime) -> tuple[Offer, list[Any]]:
             payload_sha256=SHA,
             path="up-1.sealed",
             entry=REGISTERED,
+            report=REPORT,
+            report_sha256=hashlib.sha256(canonical(REPORT)).hexdigest(),
             created=now,
         ),
         DatasetKey(dataset=DATASET, version=1, wrapped=b"wrapped"),

@@ -15,6 +15,7 @@ from dataspace.audit.audit import audit
 from dataspace.audit.report import Report
 from dataspace.audit.sources import Source
 from dataspace.catalog.models import Dataset, DatasetKey
+from dataspace.catalog.terms import offer_json
 from dataspace.database import Database
 from dataspace.keys.file import FileKeys
 from dataspace.ledger.kinds import KINDS
@@ -40,7 +41,7 @@ from tests.audit.decided import (
     START,
     UNITS,
 )
-from tests.audit.rows import COLUMNS, SHA, SPEC, cube_row, negotiation_row, registered
+from tests.audit.rows import COLUMNS, REPORT, SHA, SPEC, cube_row, negotiation_row, registered
 
 ORIGIN = "example.com/space"
 INPUT = decided.ANSWERED.text
@@ -123,7 +124,10 @@ class Scene:
             schema_sha256=digest(COLUMNS),
             offer=OFFER,
             price=PRICE,
-            offer_sha256=digest(offer.model_dump(mode="json")),
+            offer_sha256=digest(offer_json(offer)),
+            report_sha256=digest(REPORT),
+            approval="",
+            lifted=[],
             **decided.REGISTERED.fields,
         )
 

@@ -21,8 +21,10 @@ from dataspace import tables
 from dataspace.audit.check_db import as_lines, check_db, check_db_command, exit_code
 from dataspace.audit.report import Report, Stage
 from dataspace.catalog.models import Form
+from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.errors import DataSpaceError, Unavailable
 from dataspace.ledger.models import LedgerCheckpoint, LedgerCosignature, LedgerTimestamp, WitnessedLog
+from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
 from dataspace.proof.note import split
 from dataspace.proof.verify import Outcome
@@ -49,8 +51,17 @@ UNIMPLIED = {
     "credential.created": MOMENT,
     "portal_session.*": "a login of today; rights are in the participant's row",
     "upload.*": "what waits for its provider's word has no entry yet",
+    "source.*": "where a provider's files come from; what came is in its registration",
+    "column_rule.*": "what was corrected once, to be proposed again; what is registered is in the entry",
+    "recogniser.*": "as column_rule",
+    "approval.upload": "the upload is gone; its bytes are in the entry by their digest",
+    "approval.basis": WORDS,
+    "approval.report": "what the second person saw; what was registered has a report of its own",
+    "approval.created": MOMENT,
+    "prepared.*": "computed again from the version whenever it is not there",
     "dataset.title": WORDS,
     "dataset.description": WORDS,
+    "dataset.listing": WORDS,
     "dataset.created": MOMENT,
     "dataset_version.size": "the length of the sealed file, whose digest is in the entry",
     "dataset_version.path": PLACE,
@@ -107,9 +118,18 @@ def _play(space: Simulator) -> None:
     }
     space.service.encrypted.cube(consumer, agreement.id, spec)
     space.service.acknowledgements.acknowledge(consumer, [Received(answer.entry, answer.sha256)])
+    _approve(space, provider)
     gone = space.registered(provider, people(201), subjects=["number"])
     space.service.registrar.withdraw(provider, gone.dataset)
     _publish(space, agreement.id)
+
+
+def _approve(space: Simulator, provider: Caller) -> None:
+    """Register at a lower level what a second person approves."""
+    upload, lower = space.upload(provider, people(202)), Registration("x", OfferTerms(price=1), level=1)
+    asked = space.service.approvals.ask(provider, upload.id, lower, "a test")
+    space.service.approvals.answer(space.operator, asked.id, granted=True)
+    space.service.registrar.confirm(provider, upload.id, lower)
 
 
 def _publish(space: Simulator, agreement: str) -> None:

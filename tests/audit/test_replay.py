@@ -16,7 +16,9 @@ from dataspace.audit.evidence import Evidence
 from dataspace.audit.export import export
 from dataspace.audit.replay import ALLOWED, REFUSED, Replay
 from dataspace.catalog.models import Form
+from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.errors import DataSpaceError, NotFound, PolicyDenied
+from dataspace.participants.access import Caller
 from dataspace.policy.bundle import pack
 from dataspace.proof.record import Record
 from tests.simulator import Simulator, people
@@ -43,6 +45,8 @@ Entry = tuple[int, dict[str, Any], str]
 def folder(space: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The evidence of a space in which everything was decided that can be."""
     provider, consumer = space.provider(), space.consumer()
+    for rows, granted in ((203, True), (204, False)):
+        _answered(space, provider, rows, granted=granted)
     offer = space.registered(provider, people(200, 50), subjects=["number"])
     agreement = space.agreed(consumer, offer.offer)
     space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
@@ -59,6 +63,13 @@ def folder(space: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("replay") / "evidence"
     export(space.service.space.database, target)
     return target
+
+
+def _answered(space: Simulator, provider: Caller, rows: int, *, granted: bool) -> None:
+    """Ask a second person for a lower level, who answers."""
+    upload, lower = space.upload(provider, people(rows)), Registration("x", OfferTerms(price=1), level=1)
+    asked = space.service.approvals.ask(provider, upload.id, lower, "a test")
+    space.service.approvals.answer(space.operator, asked.id, granted=granted)
 
 
 @pytest.fixture
@@ -125,6 +136,14 @@ CHANGED = [
     ("dataset.registered", "zone", "finance"),
     ("dataset.registered", "level", 1),
     ("dataset.registered", "price", 7),
+    ("dataset.registered", "approval", "ap-x"),
+    ("dataset.registered", "lifted", ["level-lowered"]),
+    ("approval.granted", "kind", "approval.rejected"),
+    ("approval.granted", "approval", "ap-x"),
+    ("approval.granted", "provider", "pt-x"),
+    ("approval.granted", "codes", []),
+    ("approval.rejected", "kind", "approval.granted"),
+    ("approval.rejected", "by", "pt-x"),
     ("dataset.withdrawn", "by", "pt-x"),
     ("dataset.withdrawn", "dataset", "ds-x"),
     ("agreement.concluded", "consumer", "pt-x"),

@@ -73,6 +73,68 @@ def test_from_a_file_to_a_verified_answer(space: Simulator, url: str, tmp_path: 
     space.audit()
 
 
+def test_a_second_person_through_the_sdk(space: Simulator, url: str, tmp_path: Path) -> None:
+    lower: dict[str, Any] = {"price": 1, "subjects": ["number"], "level": 1}
+    with (
+        _speaking(space, url, space.provider()) as provider,
+        _speaking(space, url, space.operator) as operator,
+    ):
+        upload = provider.upload(_file(tmp_path, 510), "government")["id"]
+        checked = provider.check(upload, "People", **lower)
+        assert (checked["allowed"], checked["liftable"]) == (False, True)
+        assert [reason["code"] for reason in checked["reasons"]] == ["level-lowered"]
+        with pytest.raises(PolicyDenied, match="level-lowered"):
+            provider.confirm(upload, "People", **lower)
+        asked = provider.ask_approval("已去标识化", upload, "People", **lower)
+        assert asked["registration_sha256"] == checked["registration_sha256"]
+        assert asked["id"] in [one["id"] for one in operator.approvals()]
+        with pytest.raises(PolicyDenied, match="role-missing"):
+            provider.answer_approval(asked["id"], grant=True)
+        assert operator.answer_approval(asked["id"], grant=True)["state"] == "approved"
+        registered = provider.confirm(upload, "People", **lower)
+        found = operator.report(registered["dataset"])
+        assert found["report"]["approval"]["id"] == asked["id"]
+        record = next(one for one in operator.entries(registered["entry"], 1))["record"]
+        assert record["report_sha256"] == found["report_sha256"]
+    space.audit()
+
+
+def test_a_listing_with_its_quality_and_sample(space: Simulator, url: str, tmp_path: Path) -> None:
+    listing = {"frequency": "yearly", "dictionary": {"income": {"zh": "收入", "unit": "元"}}}
+    with _speaking(space, url, space.provider()) as provider:
+        upload = provider.upload(_file(tmp_path, 511), "government")["id"]
+        found = provider.confirm(upload, "People", price=1, subjects=["number"], listing=listing)
+    with _speaking(space, url, space.consumer()) as consumer:
+        shown = consumer.dataset(found["dataset"])
+        assert shown["product"] == listing
+        assert shown["quality"]["income"]["completeness_ppm"] == 1_000_000
+        assert shown["sample"]["columns"] == ["number", "district", "age", "income"]
+        assert 0 < len(shown["sample"]["rows"]) <= 20
+        with pytest.raises(NotFound):
+            consumer.report(found["dataset"])
+
+
+def test_a_provider_teaches_its_zone(space: Simulator, url: str, tmp_path: Path) -> None:
+    (tmp_path / "meters.csv").write_text("reading,n\n" + "".join(f"M{n:08d},{n}\n" for n in range(99)))
+    field = {
+        "category": "meter_no",
+        "title": {"zh": "电表号", "en": "Meter"},
+        "level": 2,
+        "method": "mask",
+        "pattern": "M[0-9]{8}",
+    }
+    with _speaking(space, url, space.provider()) as provider:
+        added = provider.add_recogniser("government", **field)
+        upload = provider.upload(tmp_path / "meters.csv", "government")
+        assert upload["proposal"]["columns"][0]["category"] == "meter_no"
+        corrections = {"n": {"category": "amount"}}
+        provider.confirm(upload["id"], "Meters", price=1, corrections=corrections)
+        assert [rule["category"] for rule in provider.rules()] == ["amount"]
+        assert [one["id"] for one in provider.recognisers()] == [added["id"]]
+        provider.remove_recogniser(added["id"])
+        assert provider.recognisers() == []
+
+
 def test_rows_come_as_an_arrow_table(space: Simulator, url: str, tmp_path: Path) -> None:
     offer = _offered(space, url, tmp_path, 501)
     with _speaking(space, url, space.consumer()) as consumer:

@@ -71,19 +71,35 @@ def withdraw() -> dict[str, Any]:
 
 def register() -> dict[str, Any]:
     """Return the facts of a registration."""
-    return {**withdraw(), "action": "register", "offer": deepcopy(OFFER)}
+    facts = {**withdraw(), "action": "register", "offer": deepcopy(OFFER)}
+    facts["dataset"] |= {"graded_level": 3, "contradicted": []}
+    return {**facts, "release": {"passes": True, "failing": []}, "approval": {"codes": []}}
+
+
+def approve() -> dict[str, Any]:
+    """Return the facts of an approval."""
+    asked = {"provider": "pt-p", "codes": ["release-above-threshold"]}
+    return {**admit(), "action": "approve", "approval": asked}
 
 
 def negotiate() -> dict[str, Any]:
     """Return the facts of a negotiation."""
     asked = {"purpose": "statistics", "forms": ["rows"]}
     participant = {"id": "pt-c", "roles": ["consumer"], "status": "active"}
-    return {**register(), "action": "negotiate", "participant": participant, "agreement": asked}
+    about = {"dataset": deepcopy(DATASET), "offer": deepcopy(OFFER)}
+    return {
+        **admit(),
+        "action": "negotiate",
+        "participant": participant,
+        "zone": ZONE,
+        **about,
+        "agreement": asked,
+    }
 
 
 def every_act() -> list[dict[str, Any]]:
     """Return an allowed case of every act."""
-    return [admit(), withdraw(), register(), negotiate(), query("before"), query("after")]
+    return [admit(), approve(), withdraw(), register(), negotiate(), query("before"), query("after")]
 
 
 def replaced(facts: dict[str, Any], **changed: Any) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def test_the_readme_lists_every_obligation_and_every_act() -> None:
     kinds = set(re.findall(r"^\| `([a-z_]+)` \|", _section("Obligations"), re.MULTILINE))
     assert kinds == set(OBLIGATIONS) == set(re.findall(r'"kind": "([a-z_]+)"', REGO))
     acts = set(re.findall(r"^\| `([a-z]+)` \|", README.split("## Reasons")[0], re.MULTILINE))
-    assert acts == {"admit", "register", "withdraw", "negotiate", "query"}
+    assert acts == {"admit", "approve", "register", "withdraw", "negotiate", "query"}
 
 
 def _section(title: str) -> str:

@@ -9,6 +9,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from dataspace.catalog.models import Source
+from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
 from dataspace.web.schemas import In, Out
@@ -28,6 +30,7 @@ _JSON = {
         "epsilon": 1_000_000,
     },
     "/api/entries/{entry}/erasure": {"basis": "a test"},
+    "/api/sources/{source}/uploads": {"table": "people"},
 }
 _FORMS = {
     "/portal/datasets/{dataset}/withdraw": {"sure": "yes"},
@@ -35,6 +38,7 @@ _FORMS = {
     "/portal/negotiations/{negotiation}/{message}": {"units": "1", "price": "1"},
     "/portal/members/{participant}": {"status": "suspended"},
     "/portal/uploads/{upload}": {"title": "x", "price": "1"},
+    "/portal/approvals/{approval}": {"answer": "grant"},
 }
 # Everybody with an account sees these, or everybody at all.
 _SHARED = ("/api/catalog/", "/catalog/", "/problems/", "/ledger/", "/witness/", "/static", "/api/docs")
@@ -53,6 +57,9 @@ class Victim:
 
     participant: str
     upload: str
+    approval: str
+    recogniser: str
+    source: str
     dataset: str
     negotiation: str
     agreement: str
@@ -64,13 +71,36 @@ def victim(space: Simulator) -> Victim:
     provider, consumer = space.provider(), space.consumer()
     registered = space.registered(provider, people(200), subjects=["number"])
     agreement = space.agreed(consumer, registered.offer)
-    staging = space.service.uploads.stage(provider, "government")
-    staging.write(people(201))
-    staging.finish()
-    upload = space.service.uploads.read(provider, "government", "waiting.csv", staging)
+    upload = space.upload(provider, people(201)).id
+    lower = Registration("x", OfferTerms(price=1), level=1)
+    meter = {
+        "category": "meter_no",
+        "title": {"zh": "电表号", "en": "Meter"},
+        "level": 2,
+        "method": "mask",
+        "pattern": "M[0-9]{8}",
+    }
     return Victim(
-        provider.id, upload.id, registered.dataset, agreement.negotiation, agreement.id, agreement.entry
+        provider.id,
+        upload,
+        space.service.approvals.ask(provider, upload, lower, "a test").id,
+        space.service.rules.add(provider, "government", meter).id,
+        _source(space, provider),
+        registered.dataset,
+        agreement.negotiation,
+        agreement.id,
+        agreement.entry,
     )
+
+
+def _source(space: Simulator, provider: Caller) -> str:
+    """Plant a source: none can be added where the operator lists no host."""
+    source = Source(
+        id="sr-00112233445566", provider=provider.id, zone="government", name="registry", wrapped=b"",
+        created=space.service.space.clock(),
+    )  # fmt: skip
+    space.service.space.database.commit(lambda session: session.add(source))
+    return "sr-00112233445566"
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +152,8 @@ def test_au_09_lists_hold_ones_own_alone(
     space: Simulator, client: Client, victim: Victim, attacker: Caller
 ) -> None:
     headers = bearer(space, attacker)
-    for path in ("/api/negotiations", "/api/agreements", "/api/datasets"):
+    owned = ("negotiations", "agreements", "datasets", "approvals", "rules", "recognisers", "sources")
+    for path in (f"/api/{name}" for name in owned):
         assert client.get(path, headers=headers).json() == []
     assert [one["id"] for one in client.get("/api/participants", headers=headers).json()] == [attacker.id]
     entries = client.get("/api/entries?count=1000", headers=headers).text

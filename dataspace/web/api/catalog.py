@@ -1,5 +1,6 @@
 """The catalogue in the terms of DCAT and ODRL, as DSP 2025-1 uses them, and the zones it is divided into."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -7,8 +8,10 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from dataspace.catalog.listing import Product
 from dataspace.catalog.models import Form, Offer
 from dataspace.catalog.search import Listing
+from dataspace.web.api.products import Quality, SampleBody, product_of, quality_of
 from dataspace.web.schemas import (
     ColumnBody,
     DatasetId,
@@ -139,6 +142,16 @@ class OfferTermsBody(Out):
     automatic: Annotated[
         bool, msgspec.Meta(description="agreed to at once, if the policy allows", examples=[True])
     ]
+    methods: Annotated[
+        dict[str, dict[str, Any]],
+        msgspec.Meta(
+            description="columns that leave by a stricter method under this offer",
+            examples=[{"age": {"method": "generalize", "parameters": {"width": 10}}}],
+        ),
+    ]
+    sample: Annotated[
+        int, msgspec.Meta(description="of so many percent of the subjects rows leave", examples=[100])
+    ]
     expires: Moment
 
 
@@ -176,10 +189,21 @@ class DatasetBody(Out, kw_only=True):
     distribution: list[DistributionBody]
     has_policy: list[OfferBody] = msgspec.field(name="hasPolicy")
     entry: Entry
+    product: Product
+    quality: dict[str, Quality]
+    sample: Annotated[
+        SampleBody | None, msgspec.Meta(description="only where one dataset is shown, and rows are offered")
+    ]
+    report_sha256: Annotated[
+        str,
+        msgspec.Meta(
+            description="of the report, which the entry holds too; empty for old versions", examples=["9f86"]
+        ),
+    ] = msgspec.field(name="reportSha256")
 
     @classmethod
-    def of(cls, listing: Listing, url: str) -> "DatasetBody":
-        """Return what is told of a dataset; `url` is the service's own."""
+    def of(cls, listing: Listing, url: str, sample: Mapping[str, Any] | None = None) -> "DatasetBody":
+        """Return what is told of a dataset; `url` is the service's own. A list of many shows no samples."""
         offered = sorted({Form(form) for offer in listing.offers for form in offer.forms})
         return cls(
             id=listing.dataset,
@@ -201,6 +225,10 @@ class DatasetBody(Out, kw_only=True):
             ],
             has_policy=[OfferBody.of(offer) for offer in listing.offers],
             entry=listing.entry,
+            product=product_of(listing),
+            quality=quality_of(listing),
+            sample=SampleBody.of(sample),
+            report_sha256=listing.report_sha256,
         )
 
 
@@ -246,7 +274,9 @@ class CatalogController(Controller):
     @get("/{dataset:str}", sync_to_thread=True)
     def dataset(self, dataset: FromPath[str], service: NamedDependency[Service]) -> DatasetBody:
         """Show one dataset with its columns and offers."""
-        return DatasetBody.of(service.catalogue.listing(dataset), service.space.settings.url)
+        found = service.catalogue.listing(dataset)
+        sample = service.catalogue.sample(dataset, found.version)
+        return DatasetBody.of(found, service.space.settings.url, sample)
 
 
 def _constraint(left: str, operator: str, right: str | list[str]) -> dict[str, Any]:

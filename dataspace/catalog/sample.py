@@ -1,0 +1,55 @@
+"""The desensitized rows of a report: cells of the dataset, and so sealed under its data key.
+
+In a report they are one text, the same for everybody that compares its digest;
+when the dataset is withdrawn, and its key destroyed, nobody reads them any more.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+from sqlmodel import Session
+
+from dataspace.catalog.models import Dataset, DatasetKey, DatasetVersion, Upload
+from dataspace.catalog.payloads import open_sealed, seal
+from dataspace.space import Space
+
+
+def seal_sample(sample: Mapping[str, Any] | None, key: bytes, upload: str) -> str:
+    """Return the rows as a report has them; empty when there are none. `key`: of the data, 32 bytes."""
+    if not sample:
+        return ""
+    sealed = BytesIO()
+    seal(BytesIO(json.dumps(sample).encode()), sealed, key, _context(upload))
+    return base64.b64encode(sealed.getvalue()).decode()
+
+
+def sample_of_version(session: Session, space: Space, version: DatasetVersion) -> dict[str, Any] | None:
+    """Return the rows of a version's report: `columns` (name, type), `rows` of texts; None without key."""
+    kept = session.get(DatasetKey, (version.dataset, version.version))
+    if kept is None:
+        return None
+    zone = session.get_one(Dataset, version.dataset).zone
+    return _opened(version.report, space, zone, kept.wrapped, version.path.removesuffix(".sealed"))
+
+
+def sample_of_upload(space: Space, upload: Upload | None, report: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the rows of a report on an upload that waits; None when it waits no more."""
+    return None if upload is None else _opened(report, space, upload.zone, upload.key, upload.id)
+
+
+def _opened(
+    report: Mapping[str, Any], space: Space, zone: str, wrapped: bytes, upload: str
+) -> dict[str, Any] | None:
+    sealed = report.get("sample")
+    if not sealed:
+        return None
+    key = space.keys.secret(f"zone/{zone}").unwrap(wrapped, upload.encode())
+    plain = b"".join(open_sealed(BytesIO(base64.b64decode(sealed)), key, _context(upload)))
+    return dict(json.loads(plain))
+
+
+def _context(upload: str) -> bytes:
+    return f"{upload}/sample".encode()
