@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from dataspace.catalog.contradiction import contradicted
 from dataspace.catalog.listing import check_impersonal, read_listing
 from dataspace.catalog.models import Approval, Form, Offer, Upload
 from dataspace.catalog.rules import known
-from dataspace.catalog.sample import seal_sample
+from dataspace.catalog.sample import seal_sample, within
 from dataspace.catalog.stored import owned_dataset
 from dataspace.catalog.terms import Registration, confirmed_columns, offer_of
 from dataspace.catalog.upload import Uploads
@@ -24,7 +25,6 @@ from dataspace.errors import Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.policy.models import PolicyInput
-from dataspace.privacy.strictness import is_laxer
 from dataspace.proof.canonical import canonical
 from dataspace.space import Space
 from dataspace.table import Column
@@ -76,15 +76,11 @@ class Draft:
     @property
     def sample(self) -> dict[str, Any] | None:
         """A few desensitized rows, if rows are offered, without columns that are graded too high for them."""
-        found, limit = self.measured["sample"], self.pack.max_rows_level
+        found = self.measured["sample"]
         if not found or Form.ROWS not in self.offer.forms:
             return None
         levels = {column.name: column.level for column in self.columns}
-        kept = [place for place, column in enumerate(found["columns"]) if levels[column["name"]] <= limit]
-        return {
-            "columns": [found["columns"][place] for place in kept],
-            "rows": [[row[place] for place in kept] for row in found["rows"]],
-        }
+        return within(found, levels, self.pack.max_rows_level)
 
     @property
     def lifted(self) -> list[str]:
@@ -98,6 +94,8 @@ class Draft:
         said: dict[str, Any] = {
             "registration": terms,
             "source_sha256": self.upload.source_sha256,
+            # What the terms leave out is the zone's to say, and a zone can change its mind.
+            "pack_sha256": self.pack.digest,
             "columns": [column.to_json() for column in self.columns],
             "measured": {name: self.measured[name] for name in _MEASURES},
             "grading": self.grading.to_json(),
@@ -160,14 +158,15 @@ class Drafts:
         """
         found = self._uploads.upload(caller, upload)
         with self._space.database.reading() as session:
-            pack = known(session, caller.id, found.zone).taught(self._space.pack(found.zone))
+            zone = self._space.pack(found.zone)
+            pack = known(session, caller.id, found.zone).taught(zone)
             if registration.dataset:
                 owned_dataset(session, caller, registration.dataset)
         columns = confirmed_columns(found, pack, registration)
         registration = replace(registration, listing=read_listing(registration.listing, columns))
         _check_words(found, registration)
         offer = offer_of(registration.offer, pack, columns, self._space.clock())
-        measured = self._uploads.assess(
+        measured = self._uploads.reader.assess(
             found,
             columns,
             pack,
@@ -191,7 +190,7 @@ class Drafts:
             offer,
             measured,
             grading,
-            _contradicted(found, pack, columns),
+            contradicted(found.proposal, zone, columns, measured),
         )
         sealed = seal_sample(drafted.sample, self._uploads.reader.key_of(found), found.id)
         with self._space.database.reading() as session:
@@ -224,27 +223,6 @@ def _graded(columns: list[Column], grading: Grading, lowered: int) -> tuple[Colu
     """Return the columns with the levels of the grading, or the lower one that is asked for all of them."""
     levels = (min(level, lowered or level) for level in grading.columns)
     return tuple(replace(column, level=level) for column, level in zip(columns, levels, strict=True))
-
-
-def _contradicted(found: Upload, pack: Pack, columns: list[Column]) -> tuple[str, ...]:
-    """Return the columns whose values pass a check digit and that are said to be something laxer."""
-    strong = {
-        proposal["column"]: proposal["category"]
-        for proposal in found.proposal["proposals"]
-        if proposal.get("strong")
-    }
-    return tuple(
-        column.name
-        for column in columns
-        if column.name in strong and _is_less(column, pack, strong[column.name])
-    )
-
-
-def _is_less(column: Column, pack: Pack, category: str) -> bool:
-    if column.category == category:
-        return False
-    least = pack.column(column.name, column.type, category)
-    return column.level < least.level or is_laxer(column, least) or column.attribute != least.attribute
 
 
 def _approval(session: Session, draft: Draft) -> Approval | None:

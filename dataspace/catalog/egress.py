@@ -15,6 +15,10 @@ from typing import Final
 from dataspace.errors import Malformed, Unavailable
 
 _LOCAL: Final = "localhost"
+# Addresses of IPv6 that end in one of IPv4: compatible ones (RFC 4291), and gateways' (RFC 6052, 8215, 2765).
+_ENDING: Final = tuple(
+    map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96"))
+)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
@@ -72,8 +76,19 @@ def _address(text: str) -> Address | None:
 def _may(address: Address | None, *, local: bool) -> bool:
     if address is None:
         return False
-    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address
+    inner = _inner(address)
     if local:
-        return bool(inner.is_loopback)
+        return inner.is_loopback
     denied = (inner.is_loopback, inner.is_link_local, inner.is_multicast, inner.is_unspecified)
     return not any(denied) and not (inner.is_reserved and inner.version == 4)
+
+
+def _inner(address: Address) -> Address:
+    """Return the address of IPv4 that one of IPv6 leads to by a gateway or a tunnel, or itself."""
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback or address.is_unspecified:
+        return address
+    tunnelled = address.teredo
+    inner = address.ipv4_mapped or address.sixtofour or (tunnelled[1] if tunnelled else None)
+    if inner is None and any(address in network for network in _ENDING):
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return inner or address

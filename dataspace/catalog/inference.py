@@ -29,6 +29,8 @@ _SHOWN = 10  # lines that an error names
 _TOKENS = 16  # spellings of no number that one column may have
 _NO_NUMBER = r"(?i)^[+-]?(nan|inf|infinity)$"
 _HUGE = r"^[+-]?\d{1,20}(\.\d{1,20})?[eE]\+?\d{3,6}$"
+_VANISHING = r"^-?[0.]*[1-9]"  # no zero, as it is written
+_SMALLEST = 2.2250738585072014e-308  # below it a double has fewer digits (IEEE 754: DBL_MIN), or none
 _WRITTEN = r"^-?\d(\.\d{1,15})?[eE][+-]\d{2,3}$"
 _EXPONENT = r"^-?(0|[1-9]\d{0,14})(\.\d{1,15})?[eE][+-]?\d{1,3}$"
 _ORDER = (Type.INTEGER, Type.DECIMAL, Type.DATE)
@@ -211,9 +213,12 @@ class Texts:
         if numbers is None or not np.isfinite(numbers.drop_null().to_numpy(zero_copy_only=False)).all():
             return False
         shape = _EXPONENT if free else _WRITTEN
-        exponential = pc.match_substring_regex(self.values.take(self._exponential), shape)
-        if not pc.all(exponential, min_count=0).as_py():
+        written = self.values.take(self._exponential)
+        if not pc.all(pc.match_substring_regex(written, shape), min_count=0).as_py():
             return False
+        small = pc.less(pc.abs(numbers.take(pa.array(self._exponential))), _SMALLEST)
+        if pc.any(pc.and_(small, pc.match_substring_regex(written, _VANISHING)), min_count=0).as_py():
+            return False  # `1e-400` would become zero
         if longest <= _DIGITS:
             return True
         long = pc.greater(pc.binary_length(self.values), _DIGITS)

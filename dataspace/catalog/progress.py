@@ -31,10 +31,14 @@ _TELLING: Final = 0.5  # seconds at least between two percentages of one stage
 _PATIENCE: Final = 30.0  # seconds to wait for who still receives
 
 Tell = Callable[[str, int], None]
+_Orders = queue.SimpleQueue[tuple[str, dict[str, Any]] | None]
 
 
 class Readings:
-    """Reads uploads whose row is READING, in a thread of its own; `copier` is the pool for databases."""
+    """Reads uploads whose row is READING; `copier` is the pool for databases.
+
+    What is copied from databases waits in a thread apart: a slow one holds up no file.
+    """
 
     def __init__(self, space: Space, uploads: Uploads, intake: Pool, copier: Pool) -> None:
         self._space = space
@@ -43,16 +47,18 @@ class Readings:
         self._copier = copier
         self._closed = threading.Event()
         self._turn = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._queue: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+        self._threads: dict[str, threading.Thread] = {}
+        self._queues: dict[str, _Orders] = {"files": queue.SimpleQueue(), "copies": queue.SimpleQueue()}
 
     def submit(self, upload: str, copy: dict[str, Any] | None = None) -> None:
         """Read an upload when its turn comes; `copy` is what the copier needs to fetch it first."""
+        kind = "copies" if copy else "files"
         with self._turn:
-            if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._run, name="readings", daemon=True)
-                self._thread.start()
-        self._queue.put((upload, copy or {}))
+            if kind not in self._threads and not self._closed.is_set():
+                waiting = (self._queues[kind],)
+                self._threads[kind] = threading.Thread(target=self._run, args=waiting, name=kind, daemon=True)
+                self._threads[kind].start()
+        self._queues[kind].put((upload, copy or {}))
 
     def unfinished(self) -> list[Upload]:
         """Return the uploads that are READING: at the start of the service, what a restart interrupted."""
@@ -82,13 +88,13 @@ class Readings:
         for pool in self._pools:
             pool.close()
         with self._turn:
-            thread, self._thread = self._thread, None
-        if thread:
-            self._queue.put(None)
+            threads, self._threads = self._threads, {}
+        for kind, thread in threads.items():
+            self._queues[kind].put(None)
             thread.join()
 
-    def _run(self) -> None:
-        while (order := self._queue.get()) is not None and not self._closed.is_set():
+    def _run(self, orders: _Orders) -> None:
+        while (order := orders.get()) is not None and not self._closed.is_set():
             upload, copy = order
             try:
                 with self._uploads.places.claim(upload, _PATIENCE):

@@ -71,14 +71,18 @@ def ensure_room(session: Session, provider: str, length: int, limit: int) -> Non
         TooMany: as many wait as may, or so many bytes.
 
     """
-    waiting = session.exec(select(Upload.length, Upload.size).where(Upload.provider == provider)).all()
+    columns = select(Upload.length, Upload.size, Upload.state)
+    waiting = session.exec(columns.where(Upload.provider == provider)).all()
     if len(waiting) >= WAITING:
         raise TooMany(
             f"{len(waiting)} uploads wait for you, want at most {WAITING}: confirm or discard some",
             retry_after=60,
             limit=WAITING,
         )
-    held = sum(max(sizes) for sizes in waiting)
+    # Of what a database will send nobody knows the size yet: it may be as much as one upload may.
+    held = sum(
+        max(length, size) or (limit if state == State.READING else 0) for length, size, state in waiting
+    )
     if held + length > limit * _FILES:
         raise TooMany(
             f"the uploads that wait for you have {held} bytes, want at most {limit * _FILES} with this one: "

@@ -132,6 +132,21 @@ def confirmed_columns(found: Upload, pack: Pack, registration: Registration) -> 
     ]
 
 
+def least_of(proposed: Column, pack: Pack, category: str) -> Column:
+    """Return the least that must be kept of a column that is said to be of a category.
+
+    Of the proposed category that is the proposal: it knows the values, and may keep the year
+    of dates that stayed text, or take no column of a company for a person's.
+
+    Raises:
+        Malformed: the zone has no such category.
+
+    """
+    if category == proposed.category:
+        return proposed
+    return pack.column(proposed.name, proposed.type, category)
+
+
 def _check_names(named: Sequence[str], columns: Sequence[Column]) -> None:
     names = {column.name for column in columns}
     unknown = sorted(set(named) - names)
@@ -146,7 +161,7 @@ def _corrected(column: Column, pack: Pack, correction: Mapping[str, Any]) -> Col
     if unknown:
         raise Unprocessable(f"column {column.name!r}: a correction has no field {unknown[0]!r}")
     try:
-        least = pack.column(column.name, column.type, correction.get("category", column.category))
+        least = least_of(column, pack, correction.get("category", column.category))
         corrected = Column.from_json({**asdict(least), **correction})
         check_parameters(corrected)
     except Malformed as error:

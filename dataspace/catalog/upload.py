@@ -24,8 +24,6 @@ from dataspace.participants.access import Caller, require
 from dataspace.participants.models import Role
 from dataspace.sandbox import Pool
 from dataspace.space import Space, mint
-from dataspace.table import Column
-from dataspace.zones.pack import Pack
 
 LIFETIME = timedelta(days=1)
 APPROVING = timedelta(days=14)
@@ -117,7 +115,8 @@ class Uploads:
         identifier = upload.id
 
         def act(session: Session) -> None:
-            self._ensure_room(session, caller, upload.length)
+            # Of what a database will send nobody knows the length.
+            self._ensure_room(session, caller, upload.length or self._space.settings.upload_limit)
             session.add(upload)
 
         self._space.database.commit(act)
@@ -150,22 +149,6 @@ class Uploads:
             # Only now, on an object that no session writes back: it holds cells of the dataset.
             found.proposal = self.reader.shown(found)
         return found
-
-    def assess(
-        self,
-        found: Upload,
-        columns: Sequence[Column],
-        pack: Pack,
-        *,
-        search: bool = False,
-        offered: Sequence[str] = (),
-        methods: Mapping[str, Any] = MappingProxyType({}),
-        sample: int = 100,
-    ) -> dict[str, Any]:
-        """Measure an upload as it would leave: `Reader.assess`."""
-        return self.reader.assess(
-            found, columns, pack, search=search, offered=offered, methods=methods, sample=sample
-        )
 
     def waiting(self, caller: Caller) -> Sequence[Upload]:
         """Return the caller's uploads, newest first, without previews."""

@@ -64,6 +64,11 @@ def number(request: AnyRequest, name: str) -> int:
     return int(text)
 
 
+def is_content(request: AnyRequest) -> bool:
+    """Tell whether the body of a request is a stretch of a file."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == CONTENT
+
+
 def ensure_content(request: AnyRequest) -> None:
     """Let a request pass whose body is a stretch of a file.
 
@@ -71,7 +76,7 @@ def ensure_content(request: AnyRequest) -> None:
         Unsupported: it is of another type.
 
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != CONTENT:
+    if not is_content(request):
         raise Unsupported(f"the body of an upload is of the type {CONTENT}")
 
 

@@ -84,7 +84,9 @@ def _propose(column: Sampled, name: str, values: Values, zone: _Zone) -> Proposa
         for candidate in reversed(found)
         if candidate.field.category != proposal.column.category
     }
-    ranked = sorted(others.values(), key=lambda other: -other.confidence)
+    # The zone's own tests first: a provider's recognisers must not crowd out what values prove.
+    own = {candidate.field.category for candidate in found if candidate.field.check and candidate.enough}
+    ranked = sorted(others.values(), key=lambda other: (other.category not in own, -other.confidence))
     return replace(proposal, column=replace(proposal.column, name=name), alternatives=tuple(ranked[:_SHOWN]))
 
 

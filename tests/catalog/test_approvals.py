@@ -1,5 +1,6 @@
 """What a provider may not register alone: measured, refused, lifted by a second person for exactly that."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dataspace.app import open_service
 from dataspace.catalog.models import Approval, DatasetVersion, Form
 from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.catalog.report import report_sha256
@@ -152,6 +154,60 @@ def test_up_20_numbers_of_persons_are_not_called_general(zoned: Simulator) -> No
     zoned.audit()
 
 
+def persons(rows: int, *, visits: int = 1) -> bytes:
+    """Return people by name, mobile number and age, each with so many rows."""
+    lines = [
+        f"{'王李张刘陈'[n % 5]}{'伟芳娜敏静'[n // 5 % 5]}{'强磊军洋勇'[n // 25 % 5]},"
+        f"139{n * 7919 % 10**8:08d},{20 + n % 60},{n * visits + visit}"
+        for n in range(rows)
+        for visit in range(visits)
+    ]
+    return ("姓名,手机,年龄,n\n" + "\n".join(lines) + "\n").encode()
+
+
+@pytest.mark.parametrize("column", ["姓名", "手机", "年龄"])
+def test_up_20_a_person_without_a_check_digit_is_not_called_general_either(
+    zoned: Simulator, column: str
+) -> None:
+    provider = zoned.provider()
+    upload = zoned.upload(provider, persons(120)).id
+    general = Registration("名单", OfferTerms(price=1), corrections={column: {"category": "general"}})
+    assert "category-contradicted" in refused(zoned, provider, upload, general)
+
+
+def test_up_20_no_rule_of_old_and_no_recogniser_hides_a_person(zoned: Simulator) -> None:
+    provider = zoned.provider()
+    harmless = ("姓名,n\n" + "\n".join(f"{n % 9},{n}" for n in range(200)) + "\n").encode()
+    corrected = Registration("x", OfferTerms(price=1), corrections={"姓名": {"category": "general"}})
+    zoned.service.registrar.confirm(provider, zoned.upload(provider, harmless).id, corrected)
+    for number in range(4):
+        title = {"zh": "码", "en": "code"}
+        shadow = {
+            "category": f"code{number}",
+            "title": title,
+            "level": 3,
+            "method": "keep",
+            "attribute": "other",
+        }
+        shadow |= {"names": ["手机", "年龄", "姓名"], "pattern": ".{1,30}"}
+        zoned.service.rules.add(provider, "government", shadow)
+    upload = zoned.upload(provider, persons(121))
+    codes = refused(zoned, provider, upload.id, Registration("x", OfferTerms(price=1)))
+    assert "category-contradicted" in codes
+    checked = zoned.service.approvals.check(provider, upload.id, Registration("x", OfferTerms(price=1)))
+    assert "姓名" in checked.report["contradicted"]
+
+
+@pytest.mark.parametrize("subjects", [(), ("n",), ("手机", "n")])
+def test_up_21_rows_are_not_passed_off_as_subjects(zoned: Simulator, subjects: tuple[str, ...]) -> None:
+    provider = zoned.provider()
+    upload = zoned.upload(provider, persons(20, visits=10)).id
+    one_row_each = Registration("就诊", OfferTerms(price=1), subjects=subjects)
+    assert "category-contradicted" in refused(zoned, provider, upload, one_row_each)
+    checked = zoned.service.approvals.check(provider, upload, replace(one_row_each, subjects=("手机",)))
+    assert checked.report["contradicted"] == []
+
+
 def test_up_20_no_person_is_named_where_everybody_reads(zoned: Simulator) -> None:
     provider, text = zoned.provider(), "联系人：王小明 13812345678"
     upload = zoned.upload(provider, people(400)).id
@@ -230,6 +286,39 @@ def test_what_needs_no_approval_or_has_no_basis_is_not_asked_for(space: Simulato
     low = replace(ROWS, offer=OfferTerms(price=1, min_group=2))
     with pytest.raises(PolicyDenied, match="group-limit-below-zone"):
         space.service.approvals.ask(provider, upload, low, "why not")
+
+
+def test_an_approval_is_none_of_what_the_zone_says_from_now_on(tmp_path: Path) -> None:
+    zones = tmp_path / "zones"
+    shutil.copytree(ZONES, zones)
+    with simulated(tmp_path / "home", zones=str(zones)) as space:
+        provider = space.provider()
+        upload = space.upload(provider, singled(70)).id
+        asked = space.service.approvals.ask(provider, upload, ROWS, "x")
+        space.service.approvals.answer(space.operator, asked.id, granted=True)
+    pack = zones / "government" / "zone.toml"
+    pack.write_text(pack.read_text() + "\n# changed\n")
+    with open_service(space.settings, space.clock) as service:
+        assert service.approvals.check(provider, upload, ROWS).codes == ["release-above-threshold"]
+
+
+def test_another_report_than_the_second_person_saw_is_found(tmp_path: Path) -> None:
+    with simulated(tmp_path / "home", zones=str(ZONES)) as space:
+        provider = space.provider()
+        upload = space.upload(provider, singled(71)).id
+        asked = space.service.approvals.ask(provider, upload, ROWS, "x")
+        space.service.approvals.answer(space.operator, asked.id, granted=True)
+        space.service.registrar.confirm(provider, upload, ROWS)
+        space.audit()
+
+        def forge(session: Any) -> None:
+            row = session.get_one(Approval, asked.id)
+            row.report = {**row.report, "level": 1}
+            session.add(row)
+
+        space.service.space.database.commit(forge)
+        with pytest.raises(AssertionError, match="what was approved of its report"):
+            space.audit()
 
 
 def test_an_answer_that_the_database_alone_knows_is_found(tmp_path: Path) -> None:

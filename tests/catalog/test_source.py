@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from dataspace.catalog.egress import Egress, resolve
 from dataspace.catalog.models import State, Upload
+from dataspace.catalog.resumable import Announced
 from dataspace.catalog.source import Sources, read_address, statement_of
 from dataspace.errors import Malformed, NotFound, Refused, TooMany, Unavailable
 from dataspace.participants.access import Caller
 from tests.postgres import postgres_server, postgres_url  # noqa: F401 - fixtures
-from tests.simulator import Simulator, simulated
+from tests.simulator import Simulator, people, simulated
 
 HOST = "db.example"
 URL = f"postgresql://reader:secret@{HOST}:5432/registry"
@@ -138,13 +139,31 @@ def test_a_query_of_a_database_becomes_an_upload(
     assert (found.state, found.rows) == (State.READY, 100), found.problem
 
 
+def test_a_slow_database_holds_up_no_file(
+    served: tuple[Simulator, int, list[str]],
+    database: str,
+    postgres_server: Path,  # noqa: F811
+) -> None:
+    space, port, _ = served
+    provider, content = space.provider(), people(120)
+    source = _source(space, provider, port, database)
+    with psycopg.connect(f"host={postgres_server} user=postgres dbname={database}") as connection:
+        connection.execute("LOCK TABLE people")
+        slow = space.service.sources.take(provider, source, table="people")
+        upload = space.service.resumable.create(provider, Announced("government", len(content))).id
+        incoming = space.service.resumable.resume(provider, upload, 0)
+        incoming.write(content)
+        assert _settled(space, provider, incoming.finish()).state == State.READY
+        assert space.service.uploads.look(provider, slow.id).stage == "copying"
+    assert _settled(space, provider, slow).state == State.READY
+
+
 @pytest.mark.parametrize(
     ("asked", "name"),
     [
         ({"table": "nothing"}, "UndefinedTable"),
         ({"query": "SELECT 1 / 0 AS a"}, "DivisionByZero"),
-        ({"query": "SELECT nextval('counter')"}, "ReadOnlySqlTransaction"),
-        ({"query": "SELECT set_config('transaction_read_only', 'off', false), nextval('counter')"}, ""),
+        ({"table": "counted"}, "ReadOnlySqlTransaction"),
     ],
 )
 def test_what_a_database_refuses_is_told_by_the_name_of_its_error(
@@ -159,6 +178,7 @@ def test_what_a_database_refuses_is_told_by_the_name_of_its_error(
         f"host={postgres_server} user=postgres dbname={database}", autocommit=True
     ) as connection:
         connection.execute("CREATE SEQUENCE counter")
+        connection.execute("CREATE VIEW counted AS SELECT nextval('counter')")
     provider = space.provider()
     upload = space.service.sources.take(provider, _source(space, provider, port, database), **asked)
     found = _settled(space, provider, upload)
@@ -260,7 +280,8 @@ def test_up_22_no_address_leads_where_the_operator_did_not_say(space: Simulator,
     [
         ("127.0.0.1",), ("169.254.169.254",), ("10.0.0.7", "127.0.0.1"), ("::1",), ("fe80::1",),
         ("::ffff:169.254.169.254",), ("0.0.0.0",),  # noqa: S104
-        ("224.0.0.1",), ("2002:7f00:1::",), ("fe80::1%eth0",), (),
+        ("224.0.0.1",), ("2002:7f00:1::",), ("fe80::1%eth0",), (), ("64:ff9b::a9fe:a9fe",), ("::127.0.0.1",),
+        ("64:ff9b:1::7f00:1",), ("::ffff:0:7f00:1",), ("2001::80ff:fffe",),
     ],
 )  # fmt: skip
 def test_up_22_a_listed_name_never_leads_to_this_machine_or_its_link(
@@ -353,6 +374,42 @@ def test_a_host_without_an_address_is_told() -> None:
 def test_a_query_is_exactly_one_select_that_reads(query: str) -> None:
     with pytest.raises(Malformed):
         statement_of(query=query)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "pg_read_file('/etc/passwd')", "pg_catalog.pg_sleep(9)", "lo_export(1, '/tmp/x')", '"pg_ls_dir"(1)',
+        "set_config('statement_timeout', '0', false)", "query_to_xml('SELECT 1', true, true, '')",
+        "pg_terminate_backend(1)", "nextval('counter')", "http_get('http://169.254.169.254')", "mine(1)",
+    ],
+)  # fmt: skip
+def test_up_22_a_query_calls_nothing_that_reaches_out_of_its_transaction(call: str) -> None:
+    for query in (
+        f"SELECT {call}",
+        f"SELECT 1 FROM t WHERE EXISTS (SELECT {call})",
+        f"SELECT * FROM {call} AS f",
+    ):
+        with pytest.raises(Malformed, match="no function"):
+            statement_of(query=query)
+
+
+def test_what_only_computes_is_called_by_the_name_it_was_given() -> None:
+    query = "SELECT age(d), jsonb_extract_path_text(j, 'a'), max(x) OVER (), \"st_X\"(g) FROM t"
+    assert statement_of(query=query) == query.replace("max", "MAX")
+
+
+def test_up_23_what_a_database_is_to_send_counts_as_much_as_it_may(space: Simulator) -> None:
+    provider, sources = space.provider(), _resolving(space, "10.0.0.7")
+    sources._readings.submit = lambda *_: None  # type: ignore[method-assign]
+    source = sources.add(provider, "government", "register", URL)
+    try:
+        for _ in range(10):
+            sources.take(provider, source.id, table="people")
+        with pytest.raises(TooMany):
+            sources.take(provider, source.id, table="people")
+    finally:
+        del sources._readings.submit
 
 
 def test_a_statement_is_rendered_and_never_passed_on() -> None:

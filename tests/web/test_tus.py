@@ -450,6 +450,16 @@ def test_up_26_a_compressed_stretch_is_not_opened(client: Client, headers: dict[
     assert _offset(client, headers, path) == 0
 
 
+def test_an_announcement_of_parts_or_with_another_body_is_not_taken_for_a_whole(
+    client: Client, headers: dict[str, str]
+) -> None:
+    sent = {**headers, "Upload-Length": str(len(CONTENT)), "Upload-Metadata": _said()}
+    assert client.post(PATH, headers={**sent, "Upload-Concat": "partial"}).status_code == 400
+    answer = client.post(PATH, headers={**sent, "Content-Type": f"{tus.CONTENT}x"}, content=CONTENT)
+    assert answer.status_code == 201
+    assert _offset(client, headers, answer.headers["location"]) == 0
+
+
 def test_a_stretch_is_of_the_protocols_type(client: Client, headers: dict[str, str]) -> None:
     path = _create(client, headers, 100)
     assert _patch(client, headers, path, 0, b"x", **{"Content-Type": "text/csv"}).status_code == 415

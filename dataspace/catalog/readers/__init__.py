@@ -9,6 +9,7 @@ A format is known by its magic number; what has none is text, and JSON Lines
 when its first line is an object. A declared format decides, and must be true.
 """
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -82,6 +83,9 @@ def _format(head: bytes, declared: str, name: str) -> str:
         return found
     if wanted:
         return wanted
+    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        head = head.removeprefix(mark)
+    head = head.replace(b"\0", b"")  # of UTF-16
     if _ARRAY.match(head):
         raise Unsupported("the file is a JSON array, want JSON Lines: one object on each line", kind="JSON")
     return "jsonl" if _OBJECT.match(head) and _ending(name) != "csv" else "csv"

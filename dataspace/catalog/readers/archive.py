@@ -37,17 +37,26 @@ _DECLARATION = re.compile(rb"<![A-Za-z]")  # a document type or an entity; CDATA
 _EXTERNAL = re.compile(rb"<Relationship\b[^>]{0,2000}?TargetMode\s*=\s*[\"']External[\"'][^>]{0,2000}>")
 _HYPERLINK = re.compile(rb"/relationships/hyperlink[\"']")
 # A cell beyond column Z, or a row beyond 99,999.
+_ERROR = re.compile(rb"\bt\s*=\s*[\"']e[\"']")
+# A formula whose result nobody wrote down; that of one that is an empty text is an empty text.
+_UNSOLVED = re.compile(
+    rb"<(?:\w+:)?c\b(?![^>]*\bt\s*=\s*[\"']str[\"'])[^>]*>\s*"
+    rb"<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(?:<(?:\w+:)?v\s*(?:/>|>\s*</(?:\w+:)?v>)\s*)?</(?:\w+:)?c>"
+)
+_FORMULA = 1 << 15  # bytes that a cell with a formula may have (8,192 characters, and its markup)
 _FAR = re.compile(rb"=\s*[\"'](?:[A-Za-z]{2,6}[0-9]|[A-Za-z]?[0-9]{6})")
 _REFERENCE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,6})([0-9]{1,10})[\"']")
 
 
 class Archive:
-    """Checks one; then `errors` tells how many cells hold an error instead of a value."""
+    """Checks one; then `errors` and `unsolved` tell how many cells hold an error, or a formula alone."""
 
     def __init__(self, file: BinaryIO, size: int, limits: Limits) -> None:
         self._file, self._size, self._limits = file, size, limits
         self._allowance = Allowance(limits)
         self.errors = 0
+        self.unsolved = 0
 
     def check(self) -> None:
         """Let a workbook pass.
@@ -120,8 +129,11 @@ class Archive:
             if entry.filename.endswith(".rels"):
                 _refuse_external(seen)
             cells.look(seen)
-            self.errors += piece.count(b't="e"')
-            rest = seen[-_OVERLAP:] if not entry.filename.endswith(".rels") else seen[-_PIECE:]
+            old = len(rest)
+            self.errors += sum(found.end() > old for found in _ERROR.finditer(seen))
+            if b"<f" in seen or b":f" in seen:
+                self.unsolved += sum(found.end() > old for found in _UNSOLVED.finditer(seen))
+            rest = seen[-_FORMULA:] if not entry.filename.endswith(".rels") else seen[-_PIECE:]
         if size != entry.file_size:
             raise Unprocessable("the workbook's archive has a part of another size than it claims")
         if entry.filename.endswith((".xml", ".rels")) and size:

@@ -20,7 +20,7 @@ from dataspace.catalog.limits import Limits
 from dataspace.catalog.names import column_names
 from dataspace.catalog.readers.learning import Learner
 from dataspace.catalog.readers.source import Source
-from dataspace.catalog.readers.values import DIGITS, Kind, Values, as_type, integers
+from dataspace.catalog.readers.values import DIGITS, Kind, Values, as_type, beyond, integers
 from dataspace.catalog.survey import Declared, Survey, refuse_tokens
 from dataspace.errors import TooLarge, Unprocessable, Unsupported
 from dataspace.table import Column
@@ -168,12 +168,20 @@ def _values(array: pa.Array) -> Values:
 
 
 def _moments(array: pa.Array) -> Values:
-    return Values(array, frozenset({Kind.MOMENT})) if array.type.tz is None else _clock(array)
+    if array.type.tz is None:
+        return Values(array, frozenset({Kind.MOMENT}))
+    if len(beyond(array)):
+        # As a text pyarrow would tell another year.
+        raise Unprocessable("the file has moments outside of the years 1 to 9999")
+    return _clock(array)
 
 
 def _clock(array: pa.Array) -> Values:
     """Return times of day, and moments in a zone, as texts without a fraction that is nothing."""
     found = pc.replace_substring_regex(pc.cast(array, pa.string()), r"\.0+(Z?)$", r"\1")
+    if pc.any(pc.starts_with(found, "<")).as_py():
+        # pyarrow's own words for what no clock or calendar has: they must not become a cell.
+        raise ValueError("out of range")
     return Values(found, frozenset({Kind.OTHER}))
 
 

@@ -7,8 +7,11 @@ what is new or wrong. A member that an object lacks is null.
 """
 
 import json
+import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from functools import partial
 from operator import add
 from typing import Any
@@ -240,7 +243,7 @@ def _long_numbers(names: Sequence[str]) -> re.Pattern[bytes]:
     either = b"|".join(re.escape(name.encode()) for name in sorted(spelled))
     if not names:
         return re.compile(rb"(?!)")
-    digits = b"(?:[0-9]{%d}|[0-9.]{%d})" % (_DIGITS, _DOUBLE + 2)
+    digits = b"(?:[0-9]{%d}|[0-9.]{%d}|[0-9.]+[eE]-[0-9]{3})" % (_DIGITS, _DOUBLE + 2)
     return re.compile(rb"(?:" + either + rb")[ \t]*:[ \t]*-?" + digits)
 
 
@@ -252,9 +255,14 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(written: str) -> float | Literal:
-    """Return a number with a point or an exponent: a double, unless it has more digits than one."""
-    digits = written.lower().partition("e")[0].replace(".", "").lstrip("-0")
-    return float(written) if len(digits.rstrip("0")) <= _DOUBLE else Literal(written)
+    """Return a number with a point or an exponent: a double, unless it is one that no double is or tells."""
+    digits = written.lower().partition("e")[0].replace(".", "").lstrip("-0").rstrip("0")
+    number = float(written)
+    if math.isinf(number) or len(digits) <= sys.float_info.dig:
+        # Near zero a double has fewer digits, or none: `1e-400` is not zero.
+        return Literal(written) if digits and abs(number) < sys.float_info.min else number
+    told = {Decimal(repr(number)), Decimal(f"{number:.{_DOUBLE - 1}e}")}
+    return number if len(digits) <= _DOUBLE and Decimal(written) in told else Literal(written)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_number)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from dataspace.catalog.inference import NotFinite, Texts
 from dataspace.catalog.limits import SHOWN, Bad, Limits, refusal
-from dataspace.catalog.readers.values import Kind, Values, texts
+from dataspace.catalog.readers.values import Kind, Values, beyond, texts
 from dataspace.catalog.survey import PREVIEW_ROWS, Survey, sample_quota
 from dataspace.errors import TooLarge, Unprocessable
 from dataspace.table import Type
@@ -178,9 +178,11 @@ def _table(names: Sequence[str], blocks: Sequence[Sequence[pa.Array]]) -> pa.Tab
 
 
 def _bad(columns: Sequence[Values], limits: Limits, place: Place) -> list[Bad]:
-    """Return the rows with texts that cannot be taken: too long ones, and those with NULs."""
+    """Return the rows with values that cannot be taken: texts too long or with NULs, days of no calendar."""
     found: dict[int, str] = {}
     for position, values in enumerate(columns, 1):
+        for row in beyond(values.array)[:SHOWN]:
+            found[int(row)] = f"a day outside of the years 1 to 9999 in column {position}"
         if not pa.types.is_string(values.array.type):
             continue
         column = Texts(values.array)

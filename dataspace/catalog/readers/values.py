@@ -12,6 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,6 +29,12 @@ _ALIKE: Sequence[tuple[set[type], pa.DataType]] = (
     ({date}, pa.date32()),
     ({datetime}, _MOMENT),
 )
+_CALENDAR = (
+    -719_162,
+    2_932_896,
+)  # days from 1970 to the first of year 1 and the last of 9999: no date is beyond
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # in a second
+_SECONDS = 86_400  # of a day
 _FRACTION = r"\.0+$"
 
 
@@ -102,6 +110,18 @@ def texts(array: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(array.type):
         return pc.replace_substring_regex(found, _FRACTION, "")
     return found
+
+
+def beyond(array: pa.Array) -> npt.NDArray[np.int64]:
+    """Return the places of the days and moments that no calendar has."""
+    if pa.types.is_date32(array.type):
+        number, unit = pc.cast(array, pa.int32()), 1
+    elif pa.types.is_timestamp(array.type):
+        number, unit = pc.cast(array, pa.int64()), _SECONDS * _UNITS[array.type.unit]
+    else:
+        return np.zeros(0, np.int64)
+    days = pc.fill_null(number, 0).to_numpy(zero_copy_only=False) // unit
+    return np.flatnonzero((days < _CALENDAR[0]) | (days > _CALENDAR[1]))
 
 
 def text(value: Any) -> str | None:

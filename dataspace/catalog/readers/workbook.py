@@ -72,6 +72,11 @@ class Workbook:
             found.warnings.append(
                 f"cells of the workbook that hold an error (#REF!, #N/A) became null: {archive.errors}"
             )
+        if archive.unsolved:
+            found.warnings.append(
+                "cells of the workbook with a formula that nobody calculated became null: "
+                f"{archive.unsolved} (open it in an office program and save it)"
+            )
         return found
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:

@@ -71,7 +71,7 @@ class Resumable(Controller):
         announced = _announced(request)
         upload = await sync_to_thread(service.resumable.create, caller, announced)
         headers = {"Location": f"{_PATH}/{upload.id}", "Upload-Expires": tus.http_date(expires(upload))}
-        if request.headers.get("content-type", "").startswith(tus.CONTENT):
+        if tus.is_content(request):
             try:
                 taken = await _take(request, caller, service, upload.id, 0)
             except BaseException:
@@ -199,6 +199,8 @@ async def _write(request: AnyRequest, incoming: Incoming) -> None:
 def _announced(request: AnyRequest) -> Announced:
     if "upload-defer-length" in request.headers:
         raise Malformed("the length must be known: send Upload-Length")
+    if "upload-concat" in request.headers:
+        raise Malformed("uploads are not put together of others: send Upload-Length and the whole")
     said = tus.metadata(request.headers.get("upload-metadata", ""))
     if "zone" not in said:
         raise Malformed("the header Upload-Metadata must name the zone")

@@ -113,6 +113,35 @@ def test_up_13_rows_that_cannot_be_taken_are_named_by_number() -> None:
     assert "NUL" in error.facts["rows"][0]["reason"]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([0, 2_932_897], pa.int32()).view(pa.date32()),
+        pa.array([0, -719_163], pa.int32()).view(pa.date32()),
+        pa.array([0, -(2**31)], pa.int32()).view(pa.date32()),
+        pa.array([0, 1 - 2**63], pa.int64()).view(pa.timestamp("us")),
+        pa.array([0, 2**53], pa.int64()).view(pa.timestamp("ms")),
+        pa.array([0, 2_932_897 * 86_400], pa.int64()).view(pa.timestamp("s")),
+    ],
+)
+def test_up_16_days_that_no_calendar_has_are_refused_by_row(values: pa.Array) -> None:
+    """They were stored, and whoever read them failed; or pyarrow's error left with the value in it."""
+    error = refused(parquet(pa.table({"v": values})))
+    assert _rows(error) == [2]
+    assert "years 1 to 9999" in str(error)
+
+
+@pytest.mark.parametrize("kind", [pa.time64("us"), pa.timestamp("ms", "UTC")])
+def test_up_16_what_no_clock_tells_never_becomes_a_text(kind: pa.DataType) -> None:
+    with pytest.raises(Unprocessable):
+        read(parquet(pa.table({"v": pa.array([0, 2**62], pa.int64()).view(kind)})))
+
+
+def test_the_last_day_and_the_first_are_taken() -> None:
+    days = [date(1, 1, 1), None, date(9999, 12, 31)]
+    assert read(parquet(pa.table({"v": days})))[1].column("v").to_pylist() == days
+
+
 def test_up_12_bytes_that_are_no_text_are_refused() -> None:
     assert "cannot be read" in str(refused(parquet(pa.table({"v": ["北京".encode("gb18030")]}))))
 

@@ -73,6 +73,26 @@ def test_up_15_a_long_whole_number_among_decimals_is_not_rounded() -> None:
     assert read(content)[1].column("v")[-1].as_py() == "9007199254740993"
 
 
+@pytest.mark.parametrize(
+    "number", ["1.5e-400", "1.2345678e-320", "9007199254740993.0", "0.30000000000000003"]
+)
+@pytest.mark.parametrize("before", [1, 20_000])
+def test_up_16_a_number_that_no_double_tells_is_not_rounded_nor_zero(number: str, before: int) -> None:
+    content = '{"v":1.5}\n' * before + f'{{"v":{number}}}\n'
+    assert read(content)[1].column("v")[-1].as_py() == number
+
+
+def test_numbers_that_programs_write_of_doubles_stay_numbers() -> None:
+    content = '{"v":0.10000000000000001}\n{"v":844.4218515250482}\n{"v":0.0e-400}\n'
+    assert read(content)[1].column("v").to_pylist() == [0.1, 844.4218515250482, 0.0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_up_12_lines_in_utf_16_are_found_to_be_json(encoding: str) -> None:
+    found, table = read('{"城市":"北京"}\n{"城市":"上海"}\n'.encode(encoding))
+    assert (found["format"], table.column("城市").to_pylist()) == ("jsonl", ["北京", "上海"])
+
+
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e400"])
 def test_up_16_what_is_no_finite_number_follows_the_declared_rule(token: str) -> None:
     content = f'{{"v":1.5}}\n{{"v":{token}}}\n{{"v":2}}\n'

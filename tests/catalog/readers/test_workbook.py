@@ -152,6 +152,34 @@ def test_cells_with_an_error_become_null_and_are_counted() -> None:
     assert "became null: 1" in found["warnings"][0]
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ('<c r="A2"><f>B2*2</f></c>', 1),
+        ('<c r="A2"><f>B2*2</f><v></v></c>', 1),
+        ('<c r="A2"><f t="shared" si="0"/><v/></c>', 1),
+        ('<c r="A2" t="str"><f>""</f><v></v></c>', 0),
+        ('<c r="A2"><f>B2*2</f><v>4</v></c>', 0),
+    ],
+)
+def test_up_15_formulas_that_nobody_calculated_are_told(cell: str, told: int) -> None:
+    """Programs that write workbooks leave the results out; the cells became null without a word."""
+    xml = sheet([["a", "b"], [7, "x"], [2, "y"]]).replace('<c r="A2"><v>7</v></c>', cell)
+    found, table = read(archive(book({"Sheet1": xml})))
+    assert table.column("a").to_pylist()[1] == 2
+    assert [w.partition("null: ")[2][:1] for w in found["warnings"] if "nobody calculated" in w] == [
+        "1"
+    ] * told
+
+
+def test_a_formula_at_the_edge_of_a_piece_is_counted_once() -> None:
+    rows_ = "".join(
+        f'<row r="{n}"><c r="A{n}"><f>1+1</f></c><c r="B{n}"><v>1</v></c></row>' for n in range(2, 60_000)
+    )
+    xml = sheet([["a", "b"]]).replace("</sheetData>", f"{rows_}</sheetData>")
+    assert any("became null: 59998 " in one for one in read(archive(book({"Sheet1": xml})))[0]["warnings"])
+
+
 def test_up_08_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_parsed() -> None:
     bomb = workbook([["a"], [1]], {"xl/media/image1.png": bytes(164 << 20)})
     assert len(bomb) < 1 << 20
