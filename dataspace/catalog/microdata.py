@@ -11,7 +11,7 @@ import os
 import resource
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import duckdb
 import numpy as np
@@ -24,17 +24,8 @@ from dataspace.privacy.closeness import NONE, Codes, Sensitive
 from dataspace.privacy.desensitize import quoted
 from dataspace.privacy.lattice import combined
 from dataspace.privacy.release import class_key
+from dataspace.sandbox.confined import CONFINED
 from dataspace.table import Column, Type
-
-# As in a query worker: one thread, nothing spilled to a disk, no extension.
-_CONFIG: Final[Mapping[str, str | int | float | list[str]]] = {
-    "threads": 1,
-    "temp_directory": "",
-    "autoload_known_extensions": False,
-    "autoinstall_known_extensions": False,
-    "allow_community_extensions": False,
-    "python_enable_replacements": False,
-}
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class Microdata:
             descriptor = into_memfd(payload["path"], payload["key"], payload["context"])
         except (OSError, VerificationError) as error:
             raise Unavailable("the payload cannot be opened") from error
-        connection = duckdb.connect(":memory:", config=dict(_CONFIG))
+        connection = duckdb.connect(":memory:", config=dict(CONFINED))
         try:
             with translated():
                 for statement in _locked(descriptor):

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -10,11 +9,11 @@ import pyarrow as pa
 from dataspace.errors import Unprocessable
 from dataspace.privacy.desensitize import COSTLY, expression, quoted
 from dataspace.privacy.prepared import prepare
+from dataspace.sandbox.confined import CONFINED
 from dataspace.table import Column
 
-# Nothing spills to a disk; once the rows are in, nothing else is read.
-_CONFIG: dict[str, Any] = {"threads": 1, "temp_directory": ""}
 _LONGEST = 200
+# Once the rows are in, nothing else is read.
 _CLOSE = "SET enable_external_access = false; SET lock_configuration = true"
 
 
@@ -38,7 +37,7 @@ def desensitized(rows: pa.Table, columns: Sequence[Column]) -> list[list[str | N
     shown = ", ".join(f"CAST({_leaving(column, key)} AS VARCHAR)" for column in columns)
     # No column can have the name `#`.
     numbered = 'CREATE TABLE uploaded AS SELECT row_number() OVER () AS "#", * FROM given'
-    with duckdb.connect(":memory:", config=_CONFIG) as connection:
+    with duckdb.connect(":memory:", config=dict(CONFINED)) as connection:
         connection.register("given", rows)
         try:
             connection.execute(numbered)

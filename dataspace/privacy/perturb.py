@@ -5,12 +5,12 @@ aggregates (`noise`). What a value could leave as is spread out; which values
 belong together stays visible, so the measures of risk class by the values themselves.
 """
 
-import os
 from datetime import date
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 Values = npt.NDArray[Any]
 Codes = npt.NDArray[np.int64]
@@ -58,37 +58,39 @@ def _starts(subjects: Codes, size: int) -> Codes:
     return np.array(starts, np.int64)
 
 
-def with_noise(values: Values, known: Bools, subjects: Codes, scale: int) -> tuple[Values, Bools]:
-    """Return values with Laplace noise of that scale, from the system's randomness; decimals to hundredths.
+def with_noise(
+    values: Values, known: Bools, subjects: npt.NDArray[np.uint64], scale: int, key: bytes
+) -> tuple[Values, Bools]:
+    """Return values with Laplace noise of that scale; decimals to hundredths.
 
-    The same value of one subject gets the same noise wherever it stands: the mean
-    over its rows tells no more than one of them.
+    `subjects`: a digest of each row's. `key`: 32 bytes, of this scale alone: of two
+    scales the difference would tell the value. The same value of one subject gets
+    the same noise wherever it stands, and whenever it is asked for: no mean tells
+    more than one of them.
     """
     decimal = not np.issubdtype(values.dtype, np.integer)
     grid, largest = (100, _HUNDREDTHS) if decimal else (1, 1 << 62)
     usable = known & (np.abs(values.astype(np.float64)) < largest)
     # On a grid: the last bits of a double would tell which value was under the noise.
     ticks = np.rint(np.where(usable, values, 0) * grid).astype(np.int64)
-    drawn, which = _pairs(subjects, ticks)
-    noisy = ticks + _laplace(len(drawn), scale * grid)[which]
+    noisy = ticks + _laplace(_drawn(subjects, ticks, key), scale * grid)
     return (noisy / grid if decimal else noisy), usable
 
 
-def _pairs(subjects: Codes, ticks: Codes) -> tuple[Codes, Codes]:
-    """Return numbers for the distinct pairs, and which of them each row has."""
-    _, which = np.unique(ticks, return_inverse=True)
-    pairs, place = np.unique(subjects * (int(which.max(initial=0)) + 1) + which, return_inverse=True)
-    return pairs, place
+def _drawn(subjects: npt.NDArray[np.uint64], ticks: Codes, key: bytes) -> npt.NDArray[np.uint64]:
+    """Return two random numbers of 64 bits for each pair, the same ones for the same pair."""
+    blocks = np.empty((len(ticks), 2), np.uint64)
+    blocks[:, 0], blocks[:, 1] = subjects, ticks.view(np.uint64)
+    # ECB, for each block stands for itself: nothing is encrypted, blocks are drawn.
+    cipher = Cipher(algorithms.AES256(key), modes.ECB()).encryptor()  # noqa: S305
+    return np.frombuffer(cipher.update(blocks.tobytes()), np.uint64).reshape(-1, 2)
 
 
-def _laplace(count: int, scale: int) -> Codes:
+def _laplace(drawn: npt.NDArray[np.uint64], scale: int) -> Codes:
     """Return draws of the discrete Laplace distribution: of two geometric ones the difference."""
-    halves: list[Codes] = []
-    for _ in range(2):
-        bits = np.frombuffer(os.urandom(8 * count), np.uint64) >> np.uint64(11)
-        halves.append(np.floor(-np.log((bits + 0.5) / 2**53) * scale).astype(np.int64))
-    first, second = halves
-    return first - second
+    shares = ((drawn >> np.uint64(11)) + 0.5) / 2**53
+    halves = np.floor(-np.log(shares) * scale).astype(np.int64)
+    return np.asarray(halves[:, 0] - halves[:, 1])
 
 
 def shifted(dates: Values, known: Bools, offsets: Codes) -> tuple[Values, Bools]:

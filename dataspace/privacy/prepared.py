@@ -4,10 +4,14 @@
     fpe             `identifiers`, under HMAC-SHA256(agreement's key, "fpe" 00 || kind 00 || scope): the
                     scope is "c" 00 || column name, or of a column with a domain "d" 00 || domain
     shift           one offset per subject for all its dates, from HMAC-SHA256 of the subject's columns
-                    under HMAC-SHA256(agreement's key, "shift"): intervals of a subject stay
-    noise           drawn once; whoever prepares anew draws anew, and two consumers' mean has half the
-                    variance: an offer with noise is one for few
+                    under HMAC-SHA256(consumer's key, "shift" 00 || days): intervals of a subject stay
+    noise           from AES of subject and value, under HMAC-SHA256(consumer's key, "noise" 00 || scale
+                    00 || column name); two consumers' mean has half the variance: an offer with noise
+                    is one for few
     microaggregate  over the version's rows, so all agreements' means are the same
+
+The consumer's key is the same for all its agreements on a dataset and for all
+versions: what is drawn anew could be averaged away by whoever agrees again.
 
 Without subject columns each row is a subject, as is each row whose subject is NULL.
 """
@@ -18,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,6 +34,7 @@ from dataspace.table import Column, Method, Type
 
 __all__ = ["COSTLY", "prepare"]
 
+_STEADY: Final = frozenset({Method.SHIFT, Method.NOISE})
 _TYPES: Final[Mapping[Type, pa.DataType]] = {
     Type.TEXT: pa.string(),
     Type.INTEGER: pa.int64(),
@@ -37,12 +43,19 @@ _TYPES: Final[Mapping[Type, pa.DataType]] = {
 }
 
 
-def prepare(rows: pa.Table, columns: Sequence[Column], subjects: Sequence[str], key: bytes) -> pa.Table:
+def prepare(
+    rows: pa.Table,
+    columns: Sequence[Column],
+    subjects: Sequence[str],
+    key: bytes,
+    *,
+    steady: bytes | None = None,
+) -> pa.Table:
     """Return the costly ones of `columns` as they leave, row by row in the order of `rows`.
 
     `rows`: at least the costly columns and the subject columns. `subjects`: names
     of the columns that together say whom a row is about. `key`: of the agreement,
-    32 bytes.
+    32 bytes. `steady`: of the consumer, for shifts and noise; without it `key`.
 
     Raises:
         Malformed: a parameter of a method is missing or out of range.
@@ -52,7 +65,10 @@ def prepare(rows: pa.Table, columns: Sequence[Column], subjects: Sequence[str], 
     for column in costly:
         read(column)
     who = _Subjects(rows, subjects)
-    done = [_PREPARED[column.method](_values(rows, column), column, who, key) for column in costly]
+    keys = {method: steady or key if method in _STEADY else key for method in COSTLY}
+    done = [
+        _PREPARED[column.method](_values(rows, column), column, who, keys[column.method]) for column in costly
+    ]
     return pa.table(dict(zip([column.name for column in costly], done, strict=True)))
 
 
@@ -65,11 +81,14 @@ class _Subjects:
         self._found: tuple[Codes, list[bytes]] | None = None
 
     def codes(self) -> Codes:
+        """Return the number of each row's subject."""
         return self._known()[0]
 
-    def texts(self) -> list[bytes]:
-        """Return the text of each subject, by its number."""
-        return self._known()[1]
+    def drawn(self, secret: bytes) -> npt.NDArray[np.uint64]:
+        """Return for each row a number of 64 bits that its subject has under a secret."""
+        codes, texts = self._known()
+        found = b"".join(hmac.digest(secret, text, hashlib.sha256)[:8] for text in texts)
+        return np.frombuffer(found, np.uint64)[codes]
 
     def _known(self) -> tuple[Codes, list[bytes]]:
         self._found = self._found or self._encoded()
@@ -140,16 +159,17 @@ def _in_form(values: pa.Array, column: Column, who: _Subjects, key: bytes) -> pa
 
 
 def _shifted(values: pa.Array, column: Column, who: _Subjects, key: bytes) -> pa.Array:
-    secret = hmac.digest(key, b"shift", hashlib.sha256)
-    drawn = b"".join(hmac.digest(secret, text, hashlib.sha256)[:8] for text in who.texts())
-    moved = offsets(np.frombuffer(drawn, np.uint64), whole(column, "days", 1))[who.codes()]
+    days = whole(column, "days", 1)
+    # Of the days too: two offers' offsets must not differ by what tells them both.
+    moved = offsets(who.drawn(hmac.digest(key, b"shift\0%d" % days, hashlib.sha256)), days)
     dates, known = shifted(*_numbers(values.cast(pa.int32())), moved)
     return _array(dates, known, pa.int32()).cast(pa.date32())
 
 
 def _noisy(values: pa.Array, column: Column, who: _Subjects, key: bytes) -> pa.Array:
-    del key
-    return _array(*with_noise(*_numbers(values), who.codes(), whole(column, "scale", 1)), values.type)
+    scale = whole(column, "scale", 1)
+    secret = hmac.digest(key, b"noise\0%d\0%s" % (scale, column.name.encode()), hashlib.sha256)
+    return _array(*with_noise(*_numbers(values), who.drawn(secret), scale, secret), values.type)
 
 
 def _grouped(values: pa.Array, column: Column, who: _Subjects, key: bytes) -> pa.Array:

@@ -16,7 +16,7 @@ from dataspace.participants.access import Caller
 from dataspace.participants.models import Participant, Status
 from dataspace.privacy.release import Release
 from dataspace.space import Space, nanoseconds
-from dataspace.table import Column
+from dataspace.table import Column, Method
 from dataspace.transfer import budget
 from dataspace.transfer.engine import Payload
 from dataspace.transfer.leaving import Protection
@@ -90,9 +90,7 @@ class Case:
 
     def pseudonym_key(self, space: Space) -> bytes:
         """Return the key of the agreement's own pseudonyms."""
-        return space.keys.secret(f"zone/{self.dataset.zone}").unwrap(
-            self.agreement.key, self.agreement.id.encode()
-        )
+        return _key_of(space, self.dataset, self.agreement)
 
 
 def read_case(session: Session, space: Space, caller: Caller, agreement: str) -> Case:
@@ -122,9 +120,34 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
     )
 
 
+def steady_key(session: Session, space: Space, case: Case) -> bytes:
+    """Return the key of what is drawn for a consumer: the one of its first agreement on the dataset.
+
+    Its later agreements, and those on later versions, draw the same: agreeing
+    again gives nothing to average.
+    """
+    query = select(Agreement).where(
+        Agreement.dataset == case.dataset.id, Agreement.consumer == case.agreement.consumer
+    )
+    first = session.exec(query.order_by(col(Agreement.created), col(Agreement.id))).first()
+    return _key_of(space, case.dataset, first or case.agreement)
+
+
+def _key_of(space: Space, dataset: Dataset, agreement: Agreement) -> bytes:
+    return space.keys.secret(f"zone/{dataset.zone}").unwrap(agreement.key, agreement.id.encode())
+
+
 def offered(columns: Sequence[Mapping[str, Any]], methods: Mapping[str, Any]) -> tuple[Column, ...]:
-    """Return the columns of a version as an offer lets them leave: by its own methods, which are stricter."""
-    return tuple(Column.from_json({**column, **methods.get(str(column["name"]), {})}) for column in columns)
+    """Return the columns of a version as an offer lets them leave: by its own methods, which are stricter.
+
+    What an offer suppresses does not leave as a sum either.
+    """
+    return tuple(_offered(column, methods.get(str(column["name"]), {})) for column in columns)
+
+
+def _offered(column: Mapping[str, Any], method: Mapping[str, Any]) -> Column:
+    silenced = {"aggregable": False} if method.get("method") == Method.SUPPRESS else {}
+    return Column.from_json({**column, **method, **silenced})
 
 
 def still_stands(session: Session, case: Case) -> bool:

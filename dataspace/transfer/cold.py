@@ -18,18 +18,10 @@ import duckdb
 from dataspace.catalog.payloads import into_memfd
 from dataspace.errors import Unavailable, VerificationError
 from dataspace.privacy.desensitize import SQL_TYPES
+from dataspace.sandbox.confined import CONFINED
 from dataspace.table import Type
 from dataspace.transfer.data import Shape, Table, translated
 
-_BEFORE: Final[Mapping[str, str | int | float | list[str]]] = {
-    "threads": 1,
-    "temp_directory": "",
-    "autoload_known_extensions": False,
-    "autoinstall_known_extensions": False,
-    "allow_community_extensions": False,
-    "python_enable_replacements": False,
-    "max_expression_depth": 250,
-}
 # The statistics of a Parquet file leave NaN out, and DuckDB skips what they rule out: a row that a
 # native table shows would be missing.
 _NO_STATISTICS: Final = "SET disabled_optimizers = 'filter_pushdown,statistics_propagation'"
@@ -37,7 +29,7 @@ _NO_STATISTICS: Final = "SET disabled_optimizers = 'filter_pushdown,statistics_p
 
 def connected() -> duckdb.DuckDBPyConnection:
     """Return an empty database with the settings that come before any value; it takes 12 ms to make one."""
-    return duckdb.connect(":memory:", config=dict(_BEFORE))
+    return duckdb.connect(":memory:", config=dict(CONFINED))
 
 
 def opened(payload: Mapping[str, Any], memory: int, connection: duckdb.DuckDBPyConnection) -> Table:

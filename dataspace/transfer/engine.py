@@ -123,14 +123,19 @@ class Engine:
         facts |= {"withheld": found["withheld"]} if "withheld" in found else {}
         return Result(found["body"], media_type, facts, counted=_counted(plan.table))
 
-    def prepare(self, payload: Payload, columns: Sequence[Column], key: bytes, into: Sealed) -> None:
+    def prepare(
+        self, payload: Payload, columns: Sequence[Column], key: bytes, into: Sealed, *, steady: bytes = b""
+    ) -> None:
         """Compute the costly columns of a dataset for an agreement, and seal them in a new file.
+
+        `steady`: the consumer's key, for what is drawn; without it `key`.
 
         Raises:
             OutOfSpace: the disk is full; no file is left.
 
         """
         request = {"columns": [column.to_json() for column in columns], "key": key, "into": vars(into)}
+        request["steady"] = steady or key
         self._call("prepare", payload, columns, request, deadline=_PREPARE_SECONDS)
 
     def aggregate(self, payload: Payload, plan: Plan, *, min_group: int) -> Result:
@@ -216,7 +221,9 @@ def _view(payload: Payload, plan: Plan, key: bytes, prepared: Sealed | None) -> 
     costly = needs_prepared(plan)
     protection = plan.protection
     release = protection.release.to_json() if protection.release.enforced(plan.table) else {}
-    order = _secret(key, "order") if costly else b""
+    # Never the dataset's: in a sorted one a row's neighbours tell what it was recoded from. Of the
+    # agreement's own with costly columns, or the place would link its pseudonyms of two agreements.
+    order = _secret(key if costly else payload.key, "order")
     sealed = prepared.path if prepared and costly else ""
     told: Any = {"columns": columns, "release": release, "sample": protection.sample}
     told |= {"order": order.hex(), "sealed": sealed}

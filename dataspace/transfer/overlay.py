@@ -1,8 +1,8 @@
 """Costly columns as they leave, row by row: computed by `privacy.prepared`, sealed in a file, opened again.
 
-The file is an Arrow stream in the envelope of `catalog.payloads`. What is drawn
-(noise) is drawn when the file is made: there is one for an agreement and a
-version, so that no average over answers takes the noise away again.
+The file is an Arrow stream in the envelope of `catalog.payloads`. There is one
+for an agreement and a version; what is drawn in it (noise, shifts) is the same in
+all of a consumer's, so that no average over answers takes it away again.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def write_prepared(table: Table, request: Mapping[str, Any]) -> dict[str, int]:
 
     """
     columns = [Column.from_json(column) for column in request["columns"]]
-    made = _computed(table, columns, request["key"])
+    made = _computed(table, columns, request["key"], request["steady"])
     into = request["into"]
     path = Path(into["path"])
     with _room(), path.open("xb") as file:
@@ -76,7 +76,8 @@ def prepared(table: Table, request: Mapping[str, Any], columns: Sequence[Column]
         return pa.table({})
     sealed = request.get("prepared")
     if sealed is None:
-        return _computed(table, [Column.from_json(column) for column in request["columns"]], request["key"])
+        named = [Column.from_json(column) for column in request["columns"]]
+        return _computed(table, named, request["key"], request["key"])
     try:
         plain = b"".join(open_sealed(sealed["path"], sealed["key"], sealed["context"]))
         found = pa.ipc.open_stream(pa.py_buffer(plain)).read_all()
@@ -96,7 +97,7 @@ def places(rows: int, key: bytes) -> Any:
     return found
 
 
-def _computed(table: Table, columns: Sequence[Column], key: bytes) -> pa.Table:
+def _computed(table: Table, columns: Sequence[Column], key: bytes, steady: bytes) -> pa.Table:
     hidden = costly(columns)
     read = {column.name: column.type for column in columns if column in hidden}
     read |= {name: table.shape.columns[name] for name in table.shape.subjects}
@@ -107,4 +108,4 @@ def _computed(table: Table, columns: Sequence[Column], key: bytes) -> pa.Table:
     )
     with translated():
         rows = table.connection.sql(f"SELECT {listed} FROM data").to_arrow_table()
-    return prepare(rows, hidden, table.shape.subjects, key)
+    return prepare(rows, hidden, table.shape.subjects, key, steady=steady)

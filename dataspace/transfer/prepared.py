@@ -24,7 +24,7 @@ from dataspace.negotiation.states import State
 from dataspace.proof.canonical import JSON, canonical
 from dataspace.space import Space, mint
 from dataspace.table import Column
-from dataspace.transfer.case import Case
+from dataspace.transfer.case import Case, steady_key
 from dataspace.transfer.engine import Engine, Payload, Sealed
 from dataspace.transfer.models import Prepared
 from dataspace.transfer.overlay import costly
@@ -93,7 +93,10 @@ class Preparations:
         made.key = AesKey(payload.key).wrap(key, _context(made))
         path = self._folder / made.path
         into = Sealed(str(path), key, _context(made))
-        self._engine.prepare(payload, case.columns, case.pseudonym_key(self._space), into)
+        key = case.pseudonym_key(self._space)
+        with self._space.database.reading() as session:
+            steady = steady_key(session, self._space, case)
+        self._engine.prepare(payload, case.columns, key, into, steady=steady)
         kept = self._space.database.commit(lambda session: _kept(session, made))
         if kept.path != made.path:
             path.unlink(missing_ok=True)

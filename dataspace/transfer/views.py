@@ -3,8 +3,9 @@
     rows      of the sample, and not withheld by the release (`privacy.release`)
     columns   those of the dataset, the costly ones as they leave or not at all: never as they are
     tier      how coarse a row leaves
-    order     the dataset's; with costly columns one of the agreement's own, or the place of a row would
-              link its pseudonyms of two agreements
+    order     one that only a key tells: in the dataset's the neighbours of a row would tell what it was
+              recoded from; with costly columns the agreement's own, or the place of a row would link its
+              pseudonyms of two agreements
 
 Everything that is slow is done once: a query of a view costs what the same
 query of unmasked rows does. A view that does not fit into memory is joined anew
@@ -89,8 +90,7 @@ def _overlay(table: Table, asked: Asked, request: Mapping[str, Any]) -> tuple[pa
     beside = pa.table({asked.beside + "row": np.arange(table.rows)})
     tier = _tiers(table, asked, beside)
     beside = beside.append_column(asked.beside + "tier", pa.array(tier))
-    if asked.hidden:
-        beside = beside.append_column(asked.beside + "place", pa.array(places(table.rows, asked.order)))
+    beside = beside.append_column(asked.beside + "place", pa.array(places(table.rows, asked.order)))
     for place, column in enumerate(asked.hidden):
         beside = beside.append_column(f"{asked.beside}{place}", ready.column(column.name))
     return beside, tier
@@ -128,12 +128,12 @@ def _sampled(table: Table, asked: Asked) -> str:
 def _made(table: Table, asked: Asked, overlay: pa.Table, tier: Any, *, spare: bool) -> View:
     counts = np.bincount(tier, minlength=_LEFT_OUT + 1)
     number = table.numbered()
-    order = asked.its("place") if asked.hidden else ""
+    order = asked.its("place")
     joined = _joined(asked, f"beside{number}")
     with translated():
         table.connection.register(f"beside{number}", overlay)
     try:
-        table.all(f"CREATE TABLE view{number} AS {joined} {f'ORDER BY {order}' if order else ''}")
+        table.all(f"CREATE TABLE view{number} AS {joined} ORDER BY {order}")
     except TooCostly:
         if spare:
             table.connection.unregister(f"beside{number}")
@@ -155,8 +155,7 @@ def _joined(asked: Asked, overlay: str) -> str:
     protection = Protection(asked.release, asked.sample, asked.beside, view=True)
     data = "data.*" + (f" EXCLUDE ({', '.join(dropped)})" if dropped else "")
     data += f" REPLACE ({', '.join(replaced)})" if replaced else ""
-    kept = [data, *protection.made(shown, ready), asked.its("tier")]
-    kept += [asked.its("place")] if replaced else []
+    kept = [data, *protection.made(shown, ready), asked.its("tier"), asked.its("place")]
     return (
         f"SELECT {', '.join(kept)} FROM data POSITIONAL JOIN {overlay} WHERE {asked.its('tier')} < {WITHHELD}"
     )

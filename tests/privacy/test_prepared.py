@@ -138,8 +138,32 @@ def test_two_columns_that_together_name_a_subject_are_not_run_into_one_text() ->
     assert len(set(prepare(rows, [_SHIFT], ["p", "q"], KEY).column("c").to_pylist())) > 1
 
 
-def test_qy_24_noise_is_drawn_anew_each_time_and_no_key_tells_it() -> None:
-    assert ready(_NOISE, *[50] * 40) != ready(_NOISE, *[50] * 40)
+def test_qy_07_noise_drawn_again_is_the_same_and_another_key_s_is_another() -> None:
+    assert ready(_NOISE, *[50] * 40) == ready(_NOISE, *[50] * 40)
+    assert ready(_NOISE, *[50] * 40) != ready(_NOISE, *[50] * 40, key=OTHER)
+
+
+def test_two_scales_and_two_columns_of_noise_tell_nothing_of_each_other() -> None:
+    twice = way(Type.INTEGER, Method.NOISE, scale=10)
+    one, other = (ready(column, *[0] * 200) for column in (_NOISE, twice))
+    # Of one draw the greater noise would be twice the lesser, but for rounding.
+    assert sum(abs(2 * less - more) <= 2 for less, more in zip(one, other, strict=True)) < 100
+    rows = pa.table({"c": [0] * 200, "d": [0] * 200})
+    columns = [_NOISE, Column("d", Type.INTEGER, method=Method.NOISE, parameters={"scale": 5})]
+    found = prepare(rows, columns, [], KEY)
+    assert found.column("c").to_pylist() != found.column("d").to_pylist()
+
+
+def test_qy_08_what_is_drawn_is_the_consumer_s_whatever_the_agreement() -> None:
+    rows = pa.table({"c": [50] * 40, "p": [str(row) for row in range(40)]})
+    for column, method in ((_NOISE, Method.NOISE), (_SHIFT, Method.SHIFT)):
+        given = rows if method is Method.NOISE else rows.set_column(0, "c", pa.array([date(2024, 1, 1)] * 40))
+        one, other, stranger = (
+            prepare(given, [column], ["p"], key, steady=steady)
+            for key, steady in ((KEY, KEY), (OTHER, KEY), (KEY, OTHER))
+        )
+        assert one.equals(other)
+        assert not one.equals(stranger)
 
 
 def test_noise_is_of_its_scale_and_around_the_value() -> None:

@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,13 +18,12 @@ import pytest
 from dataspace.catalog.models import Form
 from dataspace.catalog.payloads import seal
 from dataspace.errors import Unavailable, Unsupported
-from dataspace.sandbox import Pool
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.duck import Worker
 from dataspace.transfer.engine import Engine, Payload, Result
 from dataspace.transfer.query import parse, resolve
 from dataspace.wire import ARROW
-from tests.transfer.workers import WORKERS, Cold
+from tests.transfer.workers import Cold
 
 KEY, PSEUDONYMS = bytes(range(32)), b"p" * 32
 _NUMBERS = itertools.count(1)
@@ -74,14 +73,6 @@ def person(number: int) -> list[Any]:
         number % 7,
         "secret",
     ]
-
-
-@pytest.fixture(scope="module", params=WORKERS)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    target = f"{request.param.__module__}:{request.param.__name__}"
-    pool = Pool(target, workers=1, memory=3 << 30, deadline=20)
-    yield Engine(pool)
-    pool.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,10 @@ import pytest
 
 from dataspace.catalog.models import Form
 from dataspace.errors import Malformed, Refused
-from dataspace.sandbox import Pool
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.engine import Engine, Payload
 from dataspace.transfer.query import parse, resolve
 from tests.transfer.test_engine import sealed
-from tests.transfer.workers import WORKERS
 
 GENERALIZE = Method.GENERALIZE
 COLUMNS = (
@@ -39,14 +36,6 @@ def values() -> list[list[Any]]:
         for n in range(400)
     ]  # fmt: skip
     return [*rows, [None, math.nan, None, None, math.nan, None, None, None, None, None]]
-
-
-@pytest.fixture(scope="module", params=WORKERS)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    target = f"{request.param.__module__}:{request.param.__name__}"
-    pool = Pool(target, workers=1, memory=3 << 30, deadline=20)
-    yield Engine(pool)
-    pool.close()
 
 
 @pytest.fixture(scope="module")

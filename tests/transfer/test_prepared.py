@@ -58,6 +58,26 @@ def test_costly_columns_are_prepared_once_for_an_agreement(space: Simulator) -> 
     space.audit()
 
 
+def test_qy_08_agreeing_again_gives_no_other_noise_to_average(space: Simulator) -> None:
+    methods = {"income": {"method": "noise", "parameters": {"scale": 5000}}}
+    consumer, (_, registered) = space.consumer(), _offered(space, 507, methods=methods)
+    one, again, other = (
+        sorted(_rows(space, asking, space.agreed(asking, registered.offer), "SELECT income FROM data"))
+        for asking in (consumer, consumer, space.consumer())
+    )
+    assert one == again != other
+    space.audit()
+
+
+def test_qy_17_what_an_offer_suppresses_is_not_summed_either(space: Simulator) -> None:
+    methods = {"income": {"method": "suppress", "parameters": {}}}
+    consumer, (_, registered) = space.consumer(), _offered(space, 508, methods=methods)
+    agreement = space.agreed(consumer, registered.offer)
+    with pytest.raises(PolicyDenied, match="SUM and AVG"):
+        space.query(consumer, agreement.id, "SELECT SUM(income) FROM data")
+    space.audit()
+
+
 def test_two_first_queries_at_once_answer_from_one_preparation(space: Simulator) -> None:
     consumer, (_, registered) = space.consumer(), _offered(space, 501)
     agreement = space.agreed(consumer, registered.offer)
