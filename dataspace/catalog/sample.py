@@ -26,6 +26,15 @@ def seal_sample(sample: Mapping[str, Any] | None, key: bytes, upload: str) -> st
     return base64.b64encode(sealed.getvalue()).decode()
 
 
+def within(sample: Mapping[str, Any], levels: Mapping[str, int], limit: int) -> dict[str, Any]:
+    """Return the rows without the columns whose level is above `limit`: those never leave as rows."""
+    kept = [place for place, one in enumerate(sample["columns"]) if levels[one["name"]] <= limit]
+    return {
+        "columns": [sample["columns"][place] for place in kept],
+        "rows": [[row[place] for place in kept] for row in sample["rows"]],
+    }
+
+
 def sample_of_version(session: Session, space: Space, version: DatasetVersion) -> dict[str, Any] | None:
     """Return the rows of a version's report: `columns` (name, type), `rows` of texts; None without key."""
     kept = session.get(DatasetKey, (version.dataset, version.version))

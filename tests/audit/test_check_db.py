@@ -56,7 +56,7 @@ UNIMPLIED = {
     "recogniser.*": "as column_rule",
     "approval.upload": "the upload is gone; its bytes are in the entry by their digest",
     "approval.basis": WORDS,
-    "approval.report": "what the second person saw; what was registered has a report of its own",
+    "approval.report": "what the second person saw; of what was registered the report says the same",
     "approval.created": MOMENT,
     "prepared.*": "computed again from the version whenever it is not there",
     "dataset.title": WORDS,
