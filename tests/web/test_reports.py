@@ -25,14 +25,6 @@ METERS = {
 }
 
 
-@pytest.fixture
-def provider(space: Simulator, client: Client) -> Caller:
-    provider = space.provider()
-    log_in(space, client, provider)
-    client.cookies.set("language", "en")
-    return provider
-
-
 def see(client: Client, path: str) -> str:
     answer = client.get(path, headers=PAGE)
     assert answer.status_code == 200, (path, answer.text)

@@ -26,14 +26,6 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def provider(space: Simulator, client: Client) -> Caller:
-    provider = space.provider()
-    log_in(space, client, provider)
-    client.cookies.set("language", "en")
-    return provider
-
-
 def ill(districts: int = 10, each: int = 30) -> bytes:
     """Return patients; in each district all have the same two diagnoses, which no other has."""
     lines = [
@@ -293,3 +285,40 @@ def test_a_product_is_read_as_it_is_written() -> None:
         "dictionary": {"b": {"unit": "kg"}},
     }
     assert read_product(Form(write_product(product, columns)), columns) == product
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_proposal_that_knows_the_values_is_registered_as_it_stands(
+    space: Simulator, client: Client
+) -> None:
+    # A time that stays text keeps its year, where the rule of dates alone would suppress it.
+    lines = [f"{place},{1950 + place % 20}-04-09 10:{place % 60:02}:00" for place in range(300)]
+    address = uploaded(space, client, ("number,birth_datetime\n" + "\n".join(lines) + "\n").encode())
+    form = form_at(client, address)
+    assert (form["method.1"], form["parameters.1"]) == ("generalize", "first=4")
+    assert post(space, client, address, **form, act="check").status_code == 303
+    assert listed(space, post(space, client, address, **form)).columns[1].parameters == {"first": 4}
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_file_of_companies_is_registered_as_it_is_proposed(space: Simulator, client: Client) -> None:
+    names = "".join(f"91350100M000100Y43,区{place % 3},{place}\n" for place in range(40))
+    content = f"统一社会信用代码,行政区划,从业人数\n91310000MA1FL0LB0A,区1,7\n{names}"
+    address = uploaded(space, client, content.encode())
+    form = form_at(client, address)
+    assert (form["subject.0"], form["attribute.1"]) == (["yes"], "other")
+    assert post(space, client, address, **form, act="check").status_code == 303
+
+
+@pytest.mark.usefixtures("provider")
+def test_columns_above_the_level_of_rows_are_shown_to_leave_in_none(space: Simulator, client: Client) -> None:
+    content = "病历号,科室\n" + "".join(f"Z{place:07},内科\n" for place in range(300))
+    address = uploaded(space, client, content.encode(), zone="healthcare")
+    text = client.get(address, headers=PAGE).text
+    original, _, desensitized = text.partition('aria-labelledby="desensitized"')
+    assert "Z0000000" in original
+    row = desensitized.partition("<tbody>")[2].partition("</tr>")[0]
+    assert words_of(row).split() == ["–", "内科"]
+    note = desensitized.partition('id="beyond"')[2].partition("</p>")[0]
+    assert "they leave in no row, masked or not" in note
+    assert note.endswith(": 病历号")

@@ -29,14 +29,6 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def provider(space: Simulator, client: Client) -> Caller:
-    provider = space.provider()
-    log_in(space, client, provider)
-    client.cookies.set("language", "en")
-    return provider
-
-
 def waiting(space: Simulator, provider: Caller, **fields: Any) -> str:
     """Store an upload that is on its way; return its page."""
     row = space.service.uploads.begun(provider, "government", "people.csv", {"title": "People"})

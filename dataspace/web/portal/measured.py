@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dataspace.catalog.models import Upload
-from dataspace.catalog.sample import sample_of_upload
+from dataspace.catalog.sample import sample_of_upload, within
 from dataspace.space import Space
 from dataspace.web.portal.registration import CHECKED, columns_of
 from dataspace.zones.grade import Grading, grade
@@ -31,13 +31,15 @@ MEASURES: Final = (
 class Measured:
     """Risk before and after, held against the zone's thresholds; quality and grading by column.
 
-    `reasons` are the policy's against a registration that was checked, and
-    `liftable` says whether a second person's word is all that is missing.
+    `levels` are the columns', as graded together. `reasons` are the policy's
+    against a registration that was checked, and `liftable` says whether a
+    second person's word is all that is missing.
     """
 
     risk: Mapping[str, Any] = field(repr=False)
     thresholds: Mapping[str, int]
     level: int
+    levels: Mapping[str, int]
     grading: Mapping[str, Any]
     utility: Mapping[str, Any]
     quality: Mapping[str, Mapping[str, Any]]
@@ -80,6 +82,10 @@ class Measured:
         """Why the dataset has its level: the reasons of the highest."""
         return [one for one in self.grading.get("reasons", []) if one["level"] == self.grading["level"]]
 
+    def beyond(self, limit: int) -> list[str]:
+        """Return the columns whose level is above that of rows: they leave in no row, masked or not."""
+        return [name for name, level in self.levels.items() if level > limit]
+
     def why(self, column: str) -> list[Mapping[str, Any]]:
         """Return the reasons for a column's level, the highest first."""
         return [one for one in self.grading.get("reasons", []) if column in one["columns"]]
@@ -116,6 +122,7 @@ def of_report(
         risk=risk,
         thresholds=risk["thresholds"],
         level=report["level"],
+        levels={column["name"]: column["level"] for column in report["columns"]},
         grading=report["grading"],
         utility=report["utility"],
         quality={column["name"]: column["quality"] for column in report["columns"]},
@@ -130,22 +137,26 @@ def of_report(
 
 
 def _of_assessment(assessment: Mapping[str, Any], upload: Upload, pack: Pack) -> Measured:
+    columns = columns_of(upload)
     grading: Grading = grade(
-        columns_of(upload),
+        columns,
         pack,
         subjects=assessment["subjects"],
         rows=assessment["rows"],
         precision=assessment["precision"],
     )
+    levels = {column.name: level for column, level in zip(columns, grading.columns, strict=True)}
+    sample = assessment.get("sample")
     return Measured(
         risk=assessment,
         thresholds=pack.risk.to_json(),
         level=grading.level,
+        levels=levels,
         grading=grading.to_json(),
         utility=assessment["utility"],
         quality={one["column"]: one for one in assessment["quality"]},
         suggestion=assessment["suggestion"],
-        sample=assessment.get("sample"),
+        sample=within(sample, levels, pack.max_rows_level) if sample else None,
         rows=assessment["rows"],
         subjects=assessment["subjects"],
     )

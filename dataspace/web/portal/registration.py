@@ -18,6 +18,7 @@ from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.catalog.rules import known
 from dataspace.catalog.search import Listing
 from dataspace.catalog.stored import upload_of
+from dataspace.catalog.terms import least_of
 from dataspace.participants.access import Caller
 from dataspace.table import Column
 from dataspace.web.portal.forms import Form
@@ -77,7 +78,7 @@ def settled(form: Form, before: Form, columns: Sequence[Column], pack: Pack) -> 
         category = form.text(f"category.{place}", column.category)
         if category == before.text(f"category.{place}", column.category):
             continue
-        rule = _written(place, pack.column(column.name, column.type, category))
+        rule = _written(place, least_of(column, pack, category))
         for together in _RULED:
             names = [f"{name}.{place}" for name in together]
             if all(form.text(name) == before.text(name) for name in names):
@@ -160,7 +161,7 @@ def _corrections(form: Form, columns: Sequence[Column], pack: Pack) -> dict[str,
     found = {}
     for place, column in enumerate(columns):
         category = form.text(f"category.{place}", column.category)
-        rule = asdict(pack.column(column.name, column.type, category))
+        rule = asdict(least_of(column, pack, category))
         said = {
             "level": form.number(f"level.{place}", column.level),
             "method": form.text(f"method.{place}", column.method),

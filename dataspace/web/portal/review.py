@@ -168,6 +168,7 @@ def _shown(
         named=personal(found.filename),
         queries=examples_shown(form),
         problem=problem,
+        kind=PROBLEMS[problem.code] if problem else None,
     )
 
 
