@@ -162,7 +162,10 @@ def _corrected(column: Column, pack: Pack, correction: Mapping[str, Any]) -> Col
         raise Unprocessable(f"column {column.name!r}: a correction has no field {unknown[0]!r}")
     try:
         least = least_of(column, pack, correction.get("category", column.category))
-        corrected = Column.from_json({**asdict(least), **correction})
+        # The parameters of one method mean nothing to another.
+        other = correction.get("method", least.method) != least.method
+        kept = {**asdict(least), "parameters": {}} if other else asdict(least)
+        corrected = Column.from_json({**kept, **correction})
         check_parameters(corrected)
     except Malformed as error:
         raise Unprocessable(f"column {column.name!r}: {error}") from error

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from dataspace.errors import TooCostly
 from dataspace.privacy.desensitize import quoted
-from dataspace.privacy.release import RECODED, WITHHELD, Release, tiers
+from dataspace.privacy.release import RECODED, WITHHELD, Release, sampled, tiers
 from dataspace.table import Column
 from dataspace.transfer.data import Table, View, translated
 from dataspace.transfer.leaving import Protection
@@ -102,9 +102,10 @@ def _tiers(table: Table, asked: Asked, rows: pa.Table) -> Any:
     if not asked.release.enforced(asked.columns) and asked.sample == 100:
         found[:] = 0
         return found
-    row = asked.its("row")
-    source = f"(SELECT data.*, {row} FROM data POSITIONAL JOIN beside {_sampled(table, asked)})"
-    sql = tiers(asked.release, asked.columns, table.shape.subjects, source, row)
+    row, subjects = asked.its("row"), table.shape.subjects
+    kept = sampled(subjects, row, percent=asked.sample, secret=asked.secret)
+    source = f"(SELECT data.*, {row} FROM data POSITIONAL JOIN beside WHERE {kept})"
+    sql = tiers(asked.release, asked.columns, subjects, source, row)
     with translated():
         table.connection.register("beside", rows)
         try:
@@ -113,16 +114,6 @@ def _tiers(table: Table, asked: Asked, rows: pa.Table) -> Any:
             table.connection.unregister("beside")
     found[numbered.column("row").to_numpy()] = numbered.column("tier").to_numpy()
     return found
-
-
-def _sampled(table: Table, asked: Asked) -> str:
-    """Return the condition of the subjects that are in the sample: the same ones for every agreement."""
-    if asked.sample == 100:
-        return ""
-    parts = [f"CAST({subject} AS VARCHAR)" for subject in table.subjects or (asked.its("row"),)]
-    listed = ", chr(31), ".join(f"coalesce({part}, chr(30))" for part in parts)
-    bound = asked.sample * 2**32 // 100
-    return f"WHERE left(sha256(concat('{asked.secret.hex()}', {listed})), 8) < '{bound:08x}'"
 
 
 def _made(table: Table, asked: Asked, overlay: pa.Table, tier: Any, *, spare: bool) -> View:

@@ -72,6 +72,18 @@ _ANSWERS: Final = {
     "/api/agreements/{agreement}/queries": {JSON: _TABLE, ARROW: _FILE},
     "/api/agreements/{agreement}/encrypted": {ENVELOPE: _FILE},
 }
+# Headers that handlers read for themselves: each with what is said of it, and an example.
+_HEADERS: Final = {
+    "/api/uploads/resumable": (
+        ("Tus-Resumable", "the version of tus", "1.0.0"),
+        ("Upload-Length", "the bytes of the whole file", "1048576"),
+        (
+            "Upload-Metadata",
+            "names with their values in base64",
+            "zone Y29tbWVyY2U=,filename c2FtcGxlLmNzdg==",
+        ),
+    )
+}
 _PUBLIC: Final = ("/ledger/", "/health", "/problems/")
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
@@ -149,9 +161,23 @@ def _add_bodies(operation: dict[str, Any], path: str, method: str) -> None:
         return
     if path in _REQUESTS:
         operation["requestBody"] = {"required": True, "content": deepcopy(_REQUESTS[path])}
+    if path in _HEADERS:
+        operation.setdefault("parameters", []).extend(_header(*one) for one in _HEADERS[path])
     if path in _ANSWERS:
         meaning = "The answer is the whole body: its SHA-256 is the digest in its ledger entry"
         operation["responses"]["200"] = {"description": meaning, "content": deepcopy(_ANSWERS[path])}
+
+
+def _header(name: str, meaning: str, shown: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {
+        "name": name,
+        "in": "header",
+        "required": True,
+        "description": meaning,
+        "schema": schema,
+        "example": shown,
+    }
 
 
 def _complete_operation(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
@@ -239,6 +265,11 @@ def _curl(method: str, path: str, told: dict[str, Any], kind: str, body: dict[st
         parts.append(f"-X {method.upper()}")
     if told.get("security") != []:
         parts.append('-H "Authorization: Bearer $TOKEN"')
+    parts += [
+        f'-H "{one["name"]}: {one["example"]}"'
+        for one in told.get("parameters", [])
+        if one["in"] == "header" and "example" in one
+    ]
     if "json" in kind:
         sent = json.dumps(body["example"], ensure_ascii=False).replace("'", "'\\''")
         parts += [f'-H "Content-Type: {kind}"', f"-d '{sent}'"]

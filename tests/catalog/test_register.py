@@ -97,9 +97,7 @@ def test_a_method_can_be_made_stricter_and_not_laxer(space: Simulator) -> None:
     confirmed = space.service.registrar.confirm(
         provider,
         upload.id,
-        Registration(
-            "x", OfferTerms(price=1), corrections={"phone": {"method": "suppress", "parameters": {}}}
-        ),
+        Registration("x", OfferTerms(price=1), corrections={"phone": {"method": "suppress"}}),
     )
     assert space.service.catalogue.listing(confirmed.dataset).columns[0].method == "suppress"
     space.audit()

@@ -84,6 +84,18 @@ def test_the_grammar_is_in_the_description_and_a_table_on_the_page(client: Clien
     assert "|---" not in page
 
 
+def test_the_headers_of_an_upload_in_many_requests_are_told(client: Client) -> None:
+    told = client.get("/api/openapi.json").json()["paths"]["/api/uploads/resumable"]["post"]
+    assert [one["name"] for one in told["parameters"]] == [
+        "Tus-Resumable",
+        "Upload-Length",
+        "Upload-Metadata",
+    ]
+    page = client.get("/api/docs", headers=PAGE).text
+    assert "Tus-Resumable: 1.0.0" in page
+    assert "Upload-Metadata: zone Y29tbWVyY2U=" in page
+
+
 def test_descriptions_are_paragraphs_and_tables() -> None:
     found = blocks("One.\nStill one.\n\n| a | b |\n|---|---|\n| `1` | 2 |\n")
     assert found == [Block("One.\nStill one."), Block("", (("a", "b"), ("`1`", "2")))]

@@ -60,10 +60,12 @@ class Resumable(Controller):
         """Announce an upload that comes in many requests, by tus 1.0.0 (https://tus.io).
 
         Any tus client works; its extensions creation, creation-with-upload, termination, expiration and
-        checksum (sha1, sha256) are there. Upload-Metadata must name `zone`, and may name `filename`, `title`,
-        `sha256` (of the whole file, in hex), `delimiter`, `encoding`, `format`, `sheet` and `dataset`. What
-        arrived stays when a connection breaks. Once it is whole it is read in the background: `GET
-        /api/uploads/{id}`, with the last part of Location, tells how far it is, and what was found.
+        checksum (sha1, sha256) are there. Upload-Metadata must name `zone`, and may name `filename`,
+        `title`, `sha256` (of the whole file, in hex), `delimiter`, `encoding`, `format`, `sheet` and
+        `dataset`. The bytes go to Location by PATCH, as `application/offset+octet-stream` from
+        `Upload-Offset` on. What arrived stays when a connection breaks: HEAD of Location tells where to
+        go on. Once it is whole it is read in the background: `GET /api/uploads/{id}`, with the last part
+        of Location, tells how far it is, and what was found.
         """
         url = service.space.settings.url
         if refused := tus.unsupported_version(request, url):
