@@ -18,6 +18,7 @@ from litestar.static_files import create_static_files_router
 
 from dataspace.errors import NotFound
 from dataspace.web.auth import AnyRequest
+from dataspace.web.chinese import chinese
 from dataspace.web.problems import PROBLEMS, describe, respond
 from dataspace.web.service import Service
 
@@ -150,6 +151,7 @@ _ENVIRONMENT.filters.update(
     time=_time,
     money=_money,
     plain=_plain,
+    chinese=chinese,
     share=_share,
     size=_size,
     parameters=lambda found: " ".join(f"{name}={value}" for name, value in found.items()),

@@ -105,7 +105,9 @@ def test_a_file_with_bad_rows_shows_them_and_what_to_do(
     assert "line 43" in said
     assert "Mend these rows" in said
     client.cookies.set("language", "zh")
-    assert "请在文件中改正这些行" in client.get(f"/portal/uploads/{found.id}", headers=PAGE).text
+    said = words_of(client.get(f"/portal/uploads/{found.id}", headers=PAGE).text)
+    assert "请在文件中改正这些行" in said
+    assert "有 2 个字段" in said
 
 
 @pytest.mark.usefixtures("provider")
