@@ -19,10 +19,20 @@ from dataspace.table import Attribute, Method
 from dataspace.zones.pack import Pack
 from dataspace.zones.parameters import check_parameters
 from dataspace.zones.patterns import check_pattern
-from dataspace.zones.schema import GENERAL, UNKNOWN_IDENTIFIER, CheckDigit, Field, Percent, Positive, Title
+from dataspace.zones.schema import (
+    GENERAL,
+    UNKNOWN_IDENTIFIER,
+    CheckDigit,
+    Clause,
+    Field,
+    Percent,
+    Positive,
+    Title,
+)
 
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 _RESERVED = (GENERAL,)
+_OWN = "提供方自定的类别：级别为提供方的取值，不低于本领域的一般列"
 
 
 class _Recogniser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,4 +120,5 @@ def _new(asked: _Recogniser, pack: Pack) -> Field:
         parameters=dict(asked.parameters) if asked.method else dict(unknown.parameters),
         attribute=asked.attribute or unknown.attribute,
         aggregable=False,
+        clause=Clause(document=unknown.clause.document, text=_OWN),
     )

@@ -110,6 +110,7 @@ def test_a_listing_with_its_quality_and_sample(space: Simulator, url: str, tmp_p
         assert shown["quality"]["income"]["completeness_ppm"] == 1_000_000
         assert shown["sample"]["columns"] == ["number", "district", "age", "income"]
         assert 0 < len(shown["sample"]["rows"]) <= 20
+        assert shown["release"].keys() == {"k", "recoded_ppm", "withheld_ppm"}
         with pytest.raises(NotFound):
             consumer.report(found["dataset"])
 

@@ -78,6 +78,7 @@ def test_the_catalogue_shows_quality_and_a_desensitized_sample(
     dataset = space.registered(provider, people(352), subjects=["number"]).dataset
     text = see(client, f"/catalog/{dataset}")
     assert "Desensitized sample" in text
+    assert '<dd id="k">≥ ' in text
     assert "P000000" not in text
     assert "100 %" in text
     assert "pseudonymize" in text

@@ -42,6 +42,14 @@ def test_a_recogniser_finds_its_columns_by_their_values() -> None:
     assert found.evidence == "60 of 60 values pass the pattern of Member card"
 
 
+def test_the_level_of_an_own_category_cites_no_clause_of_another() -> None:
+    unknown = next(field for field in PACK.fields if field.category == "unknown_identifier")
+    clause = read_recogniser(MEMBER, PACK).clause
+    assert clause.document in {document.id for document in PACK.documents}
+    assert clause.text != unknown.clause.text
+    assert "提供方" in clause.text
+
+
 def test_a_check_digit_separates_what_a_pattern_does_not() -> None:
     wrong = [value[:-1] + str((int(value[-1]) + 1) % 10) for value in cards()]
     assert proposed("c1", wrong, MEMBER).column.category != "member_card"

@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from dataspace.catalog.listing import Product
 from dataspace.catalog.models import Form, Offer
 from dataspace.catalog.search import Listing
-from dataspace.web.api.products import Quality, SampleBody, product_of, quality_of
+from dataspace.web.api.products import Quality, ReleaseBody, SampleBody, product_of, quality_of
 from dataspace.web.schemas import (
     ColumnBody,
     DatasetId,
@@ -194,6 +194,9 @@ class DatasetBody(Out, kw_only=True):
     sample: Annotated[
         SampleBody | None, msgspec.Meta(description="only where one dataset is shown, and rows are offered")
     ]
+    release: Annotated[
+        ReleaseBody | None, msgspec.Meta(description="only where rows are offered and a release is enforced")
+    ]
     report_sha256: Annotated[
         str,
         msgspec.Meta(
@@ -228,6 +231,7 @@ class DatasetBody(Out, kw_only=True):
             product=product_of(listing),
             quality=quality_of(listing),
             sample=SampleBody.of(sample),
+            release=ReleaseBody.of(listing),
             report_sha256=listing.report_sha256,
         )
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import msgspec
 
 from dataspace.catalog.listing import Product
+from dataspace.catalog.models import Form
+from dataspace.catalog.report import release_of
 from dataspace.catalog.search import Listing
 from dataspace.web.schemas import Out
 
@@ -22,6 +24,23 @@ class SampleBody(Out):
     def of(cls, sample: Mapping[str, Any] | None) -> "SampleBody | None":
         """Return what is told of a sample."""
         return cls([one["name"] for one in sample["columns"]], sample["rows"]) if sample else None
+
+
+class ReleaseBody(Out):
+    """How rows are kept from telling persons apart: in parts per million of the rows."""
+
+    k: Annotated[int, msgspec.Meta(description="subjects that look alike, at least", examples=[5])]
+    recoded_ppm: Annotated[int, msgspec.Meta(description="rows that leave coarser", examples=[91000])]
+    withheld_ppm: Annotated[int, msgspec.Meta(description="rows that do not leave", examples=[8000])]
+
+    @classmethod
+    def of(cls, listing: Listing) -> "ReleaseBody | None":
+        """Return what is told of a version's release; None where no rows leave, or none is enforced."""
+        measured = listing.report.get("deidentification", {})
+        release = release_of(listing.report)
+        if not release or Form.ROWS not in listing.report["forms"]:
+            return None
+        return cls(release["k"], measured["recoded_ppm"], measured["suppressed_ppm"])
 
 
 Quality = Annotated[

@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from dataspace.catalog.search import Listing
 from dataspace.participants.access import Caller
 from dataspace.proof.disclosure import Disclosure
+from dataspace.web.api.products import ReleaseBody
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.portal.known import newest_of, quality_of
@@ -53,6 +54,7 @@ def dataset(
         quality=quality_of(listing),
         sample=service.catalogue.sample(listing.dataset, listing.version),
         newest=newest_of(listing),
+        release=ReleaseBody.of(listing),
         readable=bool(listing.report) and _may_read(caller, listing),
     )
 
