@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataspace.errors import Unprocessable, Unsupported
 
 _WINDOW = 1 << 20  # bytes that settle the encoding
+_CLEAR = 50  # characters that are no coincidence
 _FALLBACKS = frozenset({"big5", "cp950", "big5hkscs", "shift_jis", "cp932", "euc_jp", "euc_kr", "cp949",
                         "cp1250", "cp1251", "cp1252", "latin_1", "iso8859_1", "koi8_r"})  # fmt: skip
 _DECLARED = _FALLBACKS | {"utf-8", "utf_8", "utf-8-sig", "gb18030", "gbk", "gb2312", "utf-16", "utf-16-le",
@@ -126,6 +127,8 @@ class Transcoder:
             raise self._undecodable("UTF-8, as other lines are", chunk[: start + broken])
         elif _plausible_gb18030(window):
             self._settle("gb18030", "GB18030")
+        elif end := _gb18030_broken(window):
+            raise self._undecodable("GB18030, as the lines before are", chunk[: start + end])
         else:
             self._guess(window, chunk[: start + broken])
 
@@ -230,6 +233,16 @@ def _whole(data: bytes) -> int:
             need = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
             return len(data) - back if need > back else len(data)
     return len(data)
+
+
+def _gb18030_broken(window: bytes) -> int:
+    """Return where a text ends to be GB18030 that clearly was; 0 where it never was."""
+    try:
+        codecs.getincrementaldecoder("gb18030")("strict").decode(window)
+    except UnicodeDecodeError as error:
+        clear = error.start > 2 * _CLEAR and _plausible_gb18030(window[: error.start])
+        return error.start if clear else 0
+    return 0
 
 
 def _plausible_gb18030(window: bytes) -> bool:

@@ -88,6 +88,11 @@ def test_up_12_a_far_line_that_does_not_decode_is_named() -> None:
     assert lines(refused(content)) == [400_002]
 
 
+def test_up_12_a_broken_line_of_gb18030_is_named() -> None:
+    content = "城市,区\n".encode("gbk") + "北京市,朝阳区\n".encode("gbk") * 40 + b"\xff\xff,1\n"
+    assert lines(refused(content)) == [42]
+
+
 def test_up_12_a_declared_encoding_decides() -> None:
     content = "name,n\nMüller,1\n".encode("cp1252")
     _, table = read(content, declared={"encoding": "cp1252"})
