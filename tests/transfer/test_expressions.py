@@ -163,13 +163,13 @@ def test_qy_17_nothing_but_the_listed_operations_is_taken(expression: str) -> No
      "CASE WHEN (score = 1) THEN (", "CAST(COALESCE(", "CASE WHEN score IN (1) THEN ABS("],
 )  # fmt: skip
 def test_qy_04_deep_expressions_are_malformed_at_once(opening: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     for text in (opening * 400, opening * 15, opening * 17 + "score" + ")" * 17):
         with pytest.raises(Malformed):
             parse(f"SELECT {text} AS x FROM data")
     with pytest.raises(Malformed):
         parse("SELECT score" + " + 1" * 100 + " AS x FROM data")
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 5  # each took seconds to minutes before there was a limit
 
 
 def test_the_deepest_expressions_that_are_taken_are_computed() -> None:
