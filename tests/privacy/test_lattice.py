@@ -1,7 +1,6 @@
 """The search finds what looking at every node finds, and the census extract fast enough to wait for."""
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -70,12 +69,11 @@ def test_the_search_finds_the_least_loss_of_all_nodes(
         )
 
 
-def test_the_census_extract_is_searched_in_less_than_two_seconds() -> None:
+def test_of_the_census_extract_few_nodes_are_looked_at() -> None:
     axes = adult.axes()
-    started = time.thread_time()
     found = search(axes, Wanted(5, outliers=0.05))
-    assert time.thread_time() - started < 10  # looking at every node takes 14 s
     assert found is not None
+    assert found.checked < 1000  # of 6,480
     kept = combined([axis.at(level)[found.kept] for axis, level in zip(axes, found.levels, strict=True)])
     assert np.bincount(kept).min() >= 5
     assert found.kept.mean() >= 0.95
