@@ -23,6 +23,7 @@ from dataspace.catalog.terms import Registration, confirmed_columns, offer_of
 from dataspace.catalog.upload import Uploads
 from dataspace.errors import Unprocessable
 from dataspace.participants.access import Caller
+from dataspace.participants.models import Participant, Role, Status
 from dataspace.policy import Decision
 from dataspace.policy.models import PolicyInput
 from dataspace.proof.canonical import canonical
@@ -226,11 +227,16 @@ def _graded(columns: list[Column], grading: Grading, lowered: int) -> tuple[Colu
 
 
 def _approval(session: Session, draft: Draft) -> Approval | None:
-    """Return the approval of exactly this registration."""
-    query = select(Approval).where(
+    """Return the approval of exactly this registration, if who gave it may still give one."""
+    query = select(Approval, Participant).where(
+        Participant.id == Approval.by,
+        Participant.status == Status.ACTIVE,
         Approval.upload == draft.upload.id,
         Approval.provider == draft.upload.provider,
         Approval.state == APPROVED,
         Approval.registration_sha256 == draft.sha256,
     )
-    return session.exec(query.order_by(col(Approval.created).desc())).first()
+    for approval, by in session.exec(query.order_by(col(Approval.created).desc())):
+        if Role.OPERATOR in by.role_set:
+            return approval
+    return None

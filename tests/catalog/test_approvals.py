@@ -14,7 +14,7 @@ from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.catalog.report import report_sha256
 from dataspace.errors import Conflict, NotFound, PolicyDenied, Unprocessable
 from dataspace.participants.access import Caller
-from dataspace.participants.models import Role
+from dataspace.participants.models import Role, Status
 from tests.simulator import ZONES, Simulator, people, simulated
 
 ROWS = Registration("区县收入", OfferTerms(price=1), subjects=("number",))
@@ -103,6 +103,19 @@ def test_up_21_an_approval_is_of_exactly_one_registration(zoned: Simulator) -> N
     ):
         assert refused(zoned, provider, upload, other) == {"release-above-threshold"}
     assert zoned.service.registrar.confirm(provider, upload, ROWS).new
+    zoned.audit()
+
+
+@pytest.mark.parametrize("change", [{"status": Status.SUSPENDED}, {"roles": [Role.AUDITOR]}])
+def test_up_21_the_word_of_who_is_no_operator_any_more_counts_no_more(
+    zoned: Simulator, change: dict[str, Any]
+) -> None:
+    provider, second = zoned.provider(), zoned.member(Role.OPERATOR)
+    upload = zoned.upload(provider, singled(64 + len(str(change)))).id
+    asked = zoned.service.approvals.ask(provider, upload, ROWS, "why not")
+    zoned.service.approvals.answer(second, asked.id, granted=True)
+    zoned.service.membership.change(zoned.operator, second.id, **change)
+    assert refused(zoned, provider, upload, ROWS) == {"release-above-threshold"}
     zoned.audit()
 
 
