@@ -82,8 +82,8 @@ _SENTENCES: Final = (
     ),
     # Of a review.
     (
-        r"column '(.*)': its category needs at least level (\d+) and .*",
-        "列 {} 不能比领域规则更宽：级别至少 {}，脱敏方法不能更弱。",
+        r"column '(.*)': its category needs at least level (\d+) and (.*), got level (\d+) and (.*)",
+        "列 {} 不能比领域规则更宽：至少要 {} 级、{}，现在是 {} 级、{}。",
     ),
     (r"parameters are written like first=3 last=4", "参数要写成 first=3 last=4 这样。"),
     (r"the basis of an approval has 1 to (\d+) characters", "请写明理由，不超过 {} 个字。"),

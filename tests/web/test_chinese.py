@@ -16,7 +16,7 @@ from dataspace.web.chinese import _FORMS, chinese
         ("column 备注 has no values", "列 备注 没有值"),
         (str(refusal([Bad(3, "no JSON")])), "文件中有无法读取的行，见下表。"),
         ("column '{0}': its category needs at least level 4 and mask, got level 4 and keep",
-         "列 {0} 不能比领域规则更宽：级别至少 4，脱敏方法不能更弱。"),
+         "列 {0} 不能比领域规则更宽：至少要 4 级、mask，现在是 4 级、keep。"),
         ("nobody ever said this", ""),
     ],
 )  # fmt: skip

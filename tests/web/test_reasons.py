@@ -97,4 +97,4 @@ def test_parameters_are_shown_as_forms_write_them_in_the_readers_frame(
     laxer["parameters.2"] = ""
     page = client.post(address.partition("?")[0], data=laxer, headers=own(space)).text
     assert "输入可以读懂，但不能接受" in page
-    assert "generalize width=10, got level 1 and keep" in page.replace("&#39;", "'")
+    assert "至少要 2 级、generalize width=10，现在是 1 级、keep" in page
