@@ -16,7 +16,7 @@ import numpy as np
 from dataspace.catalog.describe import precisions, qualities, utility
 from dataspace.catalog.microdata import Microdata
 from dataspace.catalog.outcome import Axes, Measurer, Outcome, Terms
-from dataspace.catalog.preview import desensitized
+from dataspace.catalog.preview import desensitized, original
 from dataspace.errors import Malformed
 from dataspace.privacy.desensitize import leaving_type
 from dataspace.privacy.release import KEPT, RECODED
@@ -76,7 +76,7 @@ def assess(request: Mapping[str, Any]) -> dict[str, Any]:
     `after` (`privacy.risk`), `release`, `recoded_ppm`, `suppressed_ppm`,
     `passes`, `failing` (`measure`, `value`, `want`), `utility`; `suggestion`: the
     same of `columns` that pass, if these do not or are worth less, or None;
-    `sample`: at most 20 rows as they would leave, or None.
+    `sample`: at most 20 rows as they would leave, and as they are, for their provider; or None.
 
     Raises:
         Malformed: the request, or a parameter of a column's method, is.
@@ -142,9 +142,11 @@ def _sample(data: Microdata, outcome: Outcome, asked: _Request) -> dict[str, Any
     if not shown or not len(able) or (asked.offered and "rows" not in asked.offered):
         return None
     taken = able[np.unique(np.linspace(0, len(able) - 1, min(len(able), SAMPLE_ROWS)).astype(np.int64))]
+    rows = data.taken(shown, taken.tolist())
     return {
         "columns": [{"name": column.name, "type": leaving_type(column)} for column in shown],
-        "rows": desensitized(data.taken(shown, taken.tolist()), shown),
+        "rows": desensitized(rows, shown),
+        "original": original(rows),
     }
 
 

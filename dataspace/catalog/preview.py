@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataspace.errors import Unprocessable
 from dataspace.privacy.desensitize import COSTLY, expression, quoted
@@ -19,7 +20,8 @@ _CLOSE = "SET enable_external_access = false; SET lock_configuration = true"
 
 def original(rows: pa.Table) -> list[list[str | None]]:
     """Return the rows as texts, null as None."""
-    return [[_cut(cell) for cell in row.values()] for row in rows.to_pylist()]
+    texts = [pc.cast(column, pa.string()).to_pylist() for column in rows.columns]
+    return [[_cut(cell) for cell in row] for row in zip(*texts, strict=True)]
 
 
 def desensitized(rows: pa.Table, columns: Sequence[Column]) -> list[list[str | None]]:

@@ -47,7 +47,8 @@ class Listing:
 class Reported:
     """The report of one version, its digest, and the registration's entry, which holds the digest.
 
-    `sample` are the rows that are sealed in the report; None once the dataset is withdrawn.
+    `sample` is what is sealed in the report, for its provider with the rows as they are; None once the
+    dataset is withdrawn.
     """
 
     dataset: str
@@ -115,7 +116,8 @@ class Catalogue:
             row = session.exec(query.order_by(col(DatasetVersion.version).desc())).first()
             if row is None or not row.report:
                 raise NotFound("there is no report of this version")
-            sample = sample_of_version(session, self._space, row)
+            provider = found.provider == caller.id
+            sample = sample_of_version(session, self._space, row, provider=provider)
         return Reported(dataset, row.version, row.report, row.report_sha256, row.entry, sample)
 
     def sample(self, dataset: str, version: int) -> Mapping[str, Any] | None:

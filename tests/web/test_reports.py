@@ -72,6 +72,27 @@ def test_the_report_is_its_providers_and_the_overseers(
     assert client.get(path, headers=PAGE).status_code == 404
 
 
+def test_the_report_shows_its_provider_alone_the_rows_as_they_are(
+    space: Simulator, client: Client, provider: Caller
+) -> None:
+    dataset = space.registered(provider, people(356), subjects=["number"]).dataset
+    path = f"/portal/datasets/{dataset}/report"
+    own = see(client, path)
+    assert "What you uploaded" in own
+    assert "<td>P000000</td>" in own
+    assert "P000000" not in client.get(f"/api/datasets/{dataset}/report").text
+    client.cookies.clear()
+    log_in(space, client, space.operator)
+    client.cookies.set("language", "en")
+    seen = see(client, path)
+    assert "Desensitized sample" in seen
+    assert "P000000" not in seen
+    space.service.registrar.withdraw(provider, dataset)
+    client.cookies.clear()
+    log_in(space, client, provider)
+    assert "P000000" not in see(client, path)
+
+
 def test_the_catalogue_shows_quality_and_a_desensitized_sample(
     space: Simulator, client: Client, provider: Caller
 ) -> None:
@@ -158,7 +179,12 @@ def test_up_18_all_that_a_provider_writes_is_text(
     dataset = done.headers["location"].rpartition("/")[2]
     for path in ("/", f"/catalog/{dataset}", f"/portal/datasets/{dataset}", "/entries"):
         _harmless(see(client, path))
+    own = see(client, f"/portal/datasets/{dataset}/report")
+    _harmless(own)
+    assert "&lt;svg onload=0&gt;" in own  # its provider's own cell, as text
+    assert space.service.catalogue.report(provider, dataset).report["title"] == HOSTILE
+    client.cookies.clear()
+    log_in(space, client, space.operator)
     report = see(client, f"/portal/datasets/{dataset}/report")
     _harmless(report)
     assert "&lt;svg onload=0&gt;" not in report  # a cell that does not leave
-    assert space.service.catalogue.report(provider, dataset).report["title"] == HOSTILE

@@ -98,7 +98,7 @@ def measured(space: Space, upload: Upload, pack: Pack) -> Measured | None:
         report = checked["report"]
         found = of_report(
             report,
-            sample_of_upload(space, upload, report),
+            sample_of_upload(space, upload, report, provider=True),
             reasons=checked["reasons"],
             liftable=checked["liftable"],
         )
