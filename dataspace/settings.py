@@ -49,12 +49,16 @@ class Settings:
     witnesses: str = ""
     witness_fail: str = "closed"
     timestamps: str = ""
+    keyservice: str = ""
+    peers: str = ""
 
     def __post_init__(self) -> None:
         # Worker processes run in another folder: to them a relative path would name another place.
         object.__setattr__(self, "home", self.home.absolute())
         if self.witnesses:
             object.__setattr__(self, "witnesses", str(Path(self.witnesses).absolute()))
+        if self.peers:
+            object.__setattr__(self, "peers", str(Path(self.peers).absolute()))
         defaults = {
             "database": f"sqlite:///{self.home}/dataspace.db",
             "policy": f"bundle:{_shipped('policies')}",

@@ -19,3 +19,17 @@ reasons contains {"code": "epsilon-exhausted", "needed": needed_epsilon, "left":
 	left_epsilon := left(input.agreement.epsilon)
 	needed_epsilon > left_epsilon
 }
+
+# What all consumers together may learn of a dataset. Each agreement's own part was set aside when it was concluded.
+reasons contains {"code": "dataset-epsilon-exhausted", "needed": needed_epsilon, "left": left_epsilon} if {
+	needed_epsilon := needs(input.query.epsilon)
+	left_epsilon := left(input.dataset.epsilon)
+	needed_epsilon > left_epsilon
+}
+
+reasons contains {"code": "dataset-epsilon-promised", "needed": needed_epsilon, "left": left_epsilon} if {
+	act == "negotiate"
+	needed_epsilon := input.agreement.epsilon
+	left_epsilon := left(input.dataset.epsilon)
+	needed_epsilon > left_epsilon
+}

@@ -11,12 +11,12 @@ zone := {"name": "z", "purposes": ["statistics", "research"], "min_group": 10, "
 
 offer := {
 	"id": "of-1", "purposes": ["statistics", "research"], "forms": ["rows", "aggregate", "encrypted"],
-	"units": 100, "min_group": 12, "row_limit": 20000, "expires": later,
+	"units": 100, "min_group": 12, "row_limit": 20000, "expires": later, "exact": true, "semi_honest": ["pt-s"],
 }
 
 dataset := {
 	"id": "ds-1", "version": 1, "level": 3, "graded_level": 3, "contradicted": [], "withdrawn": false,
-	"provider": "pt-p",
+	"provider": "pt-p", "epsilon": {"granted": 8000000, "spent": 1000000, "reserved": 0},
 }
 
 consumer := {"id": "pt-c", "roles": ["consumer"], "status": "active"}
@@ -36,7 +36,7 @@ columns := [
 	{"name": "name", "level": 2, "category": "name", "method": "mask", "use": "select"},
 ]
 
-query := {"form": "rows", "purpose": "statistics", "columns": columns, "units": 5, "epsilon": 0}
+query := {"form": "rows", "purpose": "statistics", "columns": columns, "units": 5, "epsilon": 0, "releasable": true}
 
 admit := {"action": "admit", "now": now, "participant": {"id": "pt-o", "roles": ["operator"], "status": "active"}}
 
@@ -54,7 +54,7 @@ withdraw := {"action": "withdraw", "now": now, "participant": provider, "zone": 
 
 negotiate := {
 	"action": "negotiate", "now": now, "participant": consumer, "zone": zone, "dataset": dataset, "offer": offer,
-	"agreement": {"purpose": "statistics", "forms": ["rows"]},
+	"agreement": {"purpose": "statistics", "forms": ["rows"], "epsilon": 1000000},
 }
 
 before := {
@@ -62,7 +62,9 @@ before := {
 	"dataset": dataset, "offer": offer, "agreement": agreement, "query": query,
 }
 
-after := object.union(before, {"stage": "after", "result": {"rows": 20000, "smallest_group": 12, "complement": 12}})
+result := {"rows": 20000, "smallest_group": 12, "complement": 12, "isolates": false, "unchecked": false}
+
+after := object.union(before, {"stage": "after", "result": result})
 
 acts := [admit, approve, register, withdraw, negotiate, before, after]
 

@@ -32,14 +32,17 @@ needed := {
 	"negotiate": {
 		"participant": participant,
 		"zone": {"purposes": "terms"},
-		"dataset": {"withdrawn": "flag"},
+		"dataset": {"withdrawn": "flag", "epsilon": "budget"},
 		"offer": {"purposes": "terms", "forms": "terms", "expires": "count"},
-		"agreement": {"purpose": "text", "forms": "terms"},
+		"agreement": {"purpose": "text", "forms": "terms", "epsilon": "count"},
 	},
 	"query.before": query_facts,
 	"query.after": object.union(
 		query_facts,
-		{"result": {"rows": "count", "smallest_group": "count", "complement": "count"}},
+		{"result": {
+			"rows": "count", "smallest_group": "count", "complement": "count",
+			"isolates": "flag", "unchecked": "flag",
+		}},
 	),
 }
 
@@ -51,8 +54,8 @@ query_facts := {
 		"max_rows_level": "count",
 		"max_aggregate_level": "count",
 	},
-	"dataset": {"version": "count", "level": "count", "withdrawn": "flag"},
-	"offer": {"min_group": "count", "row_limit": "count"},
+	"dataset": {"version": "count", "level": "count", "withdrawn": "flag", "epsilon": "budget"},
+	"offer": {"min_group": "count", "row_limit": "count", "exact": "flag", "semi_honest": "texts"},
 	"agreement": {
 		"state": "text",
 		"consumer": "text",
@@ -69,6 +72,7 @@ query_facts := {
 		"columns": "columns",
 		"units": "count",
 		"epsilon": "count",
+		"releasable": "flag",
 	},
 }
 

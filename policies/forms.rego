@@ -2,7 +2,13 @@
 # desensitization leaves possible.
 package dataspace
 
-forms := {"rows", "aggregate", "encrypted"}
+forms := {
+	"rows", "aggregate", "encrypted",
+	"lookup", "intersection", "score", "selector", "joint", "sealed",
+}
+
+# In these a record of its own leaves; in the others numbers about many.
+of_records := {"rows", "lookup"}
 
 forms_asked contains form if {
 	act == "register"
@@ -34,19 +40,19 @@ reasons contains {"code": "form-not-agreed", "asked": input.query.form, "agreed"
 
 # The highest level wins: a dataset is as sensitive as its most sensitive column, counted or not.
 reasons contains {"code": "level-forbids-form", "form": form, "level": input.dataset.level, "limit": limit} if {
-	some form in (forms_asked & {"aggregate", "encrypted"})
+	some form in (forms_asked - of_records)
 	act != "negotiate"
 	limit := input.zone.max_aggregate_level
 	input.dataset.level > limit
 }
 
-# As rows a column stays within the limit masked or not: a mask lowers no level by itself.
+# As a record a column stays within the limit masked or not: a mask lowers no level by itself.
 reasons contains {
-	"code": "level-forbids-form", "form": "rows", "column": column.name,
+	"code": "level-forbids-form", "form": input.query.form, "column": column.name,
 	"level": column.level, "limit": limit,
 } if {
 	querying
-	input.query.form == "rows"
+	input.query.form in of_records
 	limit := input.zone.max_rows_level
 	some column in input.query.columns
 	column.level > limit

@@ -12,7 +12,7 @@ reasons contains {"code": "group-limit-below-zone", "asked": input.offer.min_gro
 # Rows are no group: each leaves masked, alone or with others, and nothing that is hidden chose it.
 reasons contains {"code": "group-too-small", "limit": min_group} if {
 	act == "query.after"
-	input.query.form != "rows"
+	not input.query.form in of_records
 	input.result.smallest_group < min_group
 }
 
@@ -28,7 +28,7 @@ reasons contains {"code": "group-too-small", "limit": min_group} if {
 reasons contains {"code": "group-too-small", "limit": min_group} if {
 	act == "query.after"
 	filtered
-	input.query.form != "rows"
+	not input.query.form in of_records
 	input.result.complement < min_group
 }
 

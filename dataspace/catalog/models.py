@@ -15,11 +15,25 @@ from dataspace.moment import Moment
 
 
 class Form(StrEnum):
-    """The forms an answer can take."""
+    """The forms an answer can take.
+
+    The first three are what zones offer when a provider says nothing. The
+    others are offered by name: a record looked up by an identifier that the
+    service does not learn, the size of an intersection of sets, an encrypted
+    score of a model, an encrypted selector of rows with a blind threshold, a
+    total joint with other zones', and totals of a dataset that only its key
+    service can open.
+    """
 
     ROWS = "rows"
     AGGREGATE = "aggregate"
     ENCRYPTED = "encrypted"
+    LOOKUP = "lookup"
+    INTERSECTION = "intersection"
+    SCORE = "score"
+    SELECTOR = "selector"
+    JOINT = "joint"
+    SEALED = "sealed"
 
 
 class State(StrEnum):
@@ -118,7 +132,10 @@ class Approval(SQLModel, table=True):
 
 
 class Dataset(SQLModel, table=True):
-    """What a provider offers in a zone, through all its versions."""
+    """What a provider offers in a zone, through all its versions.
+
+    `epsilon`, in millionths, is what all consumers together may be granted of it.
+    """
 
     id: str = Field(primary_key=True)
     provider: str = Field(foreign_key="participant.id", index=True)
@@ -126,6 +143,7 @@ class Dataset(SQLModel, table=True):
     title: str
     description: str
     listing: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    epsilon: int = Field(default=0, sa_type=BigInteger)
     created: datetime = Field(sa_type=Moment)
     withdrawn: datetime | None = Field(default=None, sa_type=Moment)
 
@@ -135,7 +153,8 @@ class DatasetVersion(SQLModel, table=True):
 
     `report` is what was measured of it (`report.py`), and `release` how its
     rows are kept k-anonymous (`privacy.release`); both are empty for versions
-    that were registered before there were reports.
+    that were registered before there were reports. `sealed` is what is known
+    of a version whose cells came encrypted for a key service; otherwise empty.
     """
 
     __tablename__ = "dataset_version"
@@ -153,6 +172,7 @@ class DatasetVersion(SQLModel, table=True):
     report: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     report_sha256: str = ""
     release: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    sealed: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     created: datetime = Field(sa_type=Moment)
 
 
@@ -173,7 +193,10 @@ class Offer(SQLModel, table=True):
     `price` is in fen for one unit. An `automatic` offer is agreed to by the
     service in the provider's name when the policy allows it. `methods` maps a
     column to the stricter method it leaves by under this offer, `sample` is
-    the percentage of the subjects whose rows leave.
+    the percentage of the subjects whose rows leave. `exact` lets aggregates
+    leave without noise, where the history of the dataset allows it;
+    `semi_honest` names the consumers that are trusted to follow the protocol,
+    without which some forms are refused.
     """
 
     id: str = Field(primary_key=True)
@@ -190,5 +213,7 @@ class Offer(SQLModel, table=True):
     automatic: bool
     methods: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     sample: int = 100
+    exact: bool = True
+    semi_honest: list[str] = Field(default_factory=list, sa_type=JSON)
     expires: datetime = Field(sa_type=Moment)
     created: datetime = Field(sa_type=Moment)

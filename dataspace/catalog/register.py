@@ -13,7 +13,7 @@ from dataspace.catalog.models import ColumnRule, Dataset, DatasetKey, DatasetVer
 from dataspace.catalog.report import release_of, report, report_sha256
 from dataspace.catalog.rules import learn
 from dataspace.catalog.stored import next_version, owned_dataset, registered_before, upload_of
-from dataspace.catalog.terms import OfferTerms, Registered, Registration, offer_json
+from dataspace.catalog.terms import OfferTerms, Registered, Registration, dataset_epsilon, offer_json
 from dataspace.catalog.upload import Uploads
 from dataspace.errors import Conflict
 from dataspace.participants.access import Caller
@@ -181,6 +181,7 @@ class Registrar:
             title=registration.title,
             description=registration.description,
             listing=dict(registration.listing),
+            epsilon=dataset_epsilon(registration.offer, self._space.pack(draft.upload.zone)),
             created=self._space.clock(),
         )
         session.add(dataset)

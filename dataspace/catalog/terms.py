@@ -14,10 +14,12 @@ from dataspace.zones.pack import Pack
 
 # An agreement grants epsilon for so many cubes of the zone's usual cost, unless the offer says otherwise.
 _CUBES = 8
+# A dataset's own epsilon lasts for so many consumers, unless its provider says otherwise.
+_CONSUMERS = 32
 _CORRECTED = frozenset({"category", "level", "method", "parameters", "aggregable", "attribute"})
 _METHOD = frozenset({"method", "parameters"})
 # What offers had no word for before these columns: without one, the digest of an offer is what it was.
-_LATER: Mapping[str, Any] = {"methods": {}, "sample": 100}
+_LATER: Mapping[str, Any] = {"methods": {}, "sample": 100, "exact": True, "semi_honest": []}
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class OfferTerms:
 
     `methods` maps a column to the stricter method by which it leaves under this
     offer: `method` and `parameters`. Of `sample` percent of the subjects rows leave.
+    Without `exact` every aggregate has noise. `semi_honest` are the ids of the
+    participants that are trusted to follow the protocol. `dataset_epsilon` is
+    what all consumers together may be granted of a new dataset.
     """
 
     price: int
@@ -39,6 +44,9 @@ class OfferTerms:
     automatic: bool = True
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sample: int = 100
+    exact: bool = True
+    semi_honest: tuple[str, ...] = ()
+    dataset_epsilon: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,9 +107,26 @@ def offer_of(terms: OfferTerms, pack: Pack, columns: Sequence[Column], now: date
         automatic=terms.automatic,
         methods=_offered_methods(terms.methods, columns),
         sample=terms.sample,
+        exact=terms.exact,
+        semi_honest=sorted(set(terms.semi_honest)),
         expires=now + timedelta(days=terms.days),
         created=now,
     )
+
+
+def dataset_epsilon(terms: OfferTerms, pack: Pack) -> int:
+    """Return what all consumers of a new dataset may be granted together, in millionths.
+
+    Raises:
+        Unprocessable: less than one agreement on the offer grants.
+
+    """
+    granted = terms.epsilon or _CUBES * pack.epsilon
+    if terms.dataset_epsilon and terms.dataset_epsilon < granted:
+        raise Unprocessable(
+            f"the dataset's epsilon is {terms.dataset_epsilon}, want at least the {granted} of one agreement"
+        )
+    return terms.dataset_epsilon or _CONSUMERS * granted
 
 
 def offer_json(offer: Offer) -> dict[str, Any]:

@@ -26,6 +26,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "policy.adopted": ("digest", "revision"),
         "participant.admitted": ("participant", "roles", "by"),
         "participant.changed": ("participant", "roles", "status", "by"),
+        "participant.entity": ("participant", "entity_sha256", "by"),
         "auditor.assigned": ("participant", "zones", "by"),
         "credential.issued": ("participant", "by"),
         "credential.revoked": ("participant", "by"),
@@ -43,6 +44,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("agreement", "negotiation", "offer", "dataset", "versions", "provider", "consumer", "purpose"),
             *("forms", "units", "epsilon", "price", "expires", "agreement_sha256", *_DECISION),
         ),
+        "agreement.suspended": ("agreement", "reason"),
         "agreement.terminated": ("agreement", "by", "reason"),
         "cube.granted": (
             *("cube", "dataset", "version", "agreement", "spec_sha256", "cells_sha256"),
@@ -51,6 +53,13 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "query.answered": (
             *("agreement", "dataset", "version", "form", "query_sha256", "answer_sha256"),
             *(*_DECISION, "units", "epsilon", "price"),
+        ),
+        "model.registered": (
+            *("model", "dataset", "version", "provider", "model_sha256", "releasable", "by", *_DECISION),
+        ),
+        "model.withdrawn": ("model", "by"),
+        "sealed.computed": (
+            *("job", "agreement", "dataset", "version", "plan_sha256", "result_sha256", *_DECISION),
         ),
         "answer.acknowledged": ("agreement", "answered", "answer_sha256", "by"),
         "query.refused": (

@@ -17,6 +17,7 @@ from dataspace.keys import fresh_key
 from dataspace.negotiation.look import Dealings
 from dataspace.negotiation.models import Agreement, Negotiation
 from dataspace.negotiation.parties import agreement_of, negotiation_of, offered_dataset, side_of
+from dataspace.negotiation.promise import promised
 from dataspace.negotiation.states import Message, Side, State, after
 from dataspace.negotiation.terms import Terms, offer_facts, terms_of
 from dataspace.participants.access import Caller, require
@@ -149,6 +150,8 @@ class Negotiator(Dealings):
         self, caller: Caller, offered: Offer, dataset: Dataset, terms: Terms
     ) -> tuple[Decision, PolicyInput]:
         pack = self._space.pack(dataset.zone)
+        with self._space.database.reading() as session:
+            promise = promised(session, dataset.id, caller.id)
         return self._space.decide(
             "negotiate",
             participant=caller.facts(),
@@ -158,8 +161,14 @@ class Negotiator(Dealings):
                 "id": dataset.id,
                 "provider": dataset.provider,
                 "withdrawn": dataset.withdrawn is not None,
+                "epsilon": {"granted": dataset.epsilon, "spent": promise.others, "reserved": promise.own},
             },
-            agreement={"purpose": terms.purpose, "forms": list(terms.forms)},
+            agreement={
+                "purpose": terms.purpose,
+                "forms": list(terms.forms),
+                # An entity's agreements share one budget: only what is more than it has is new.
+                "epsilon": max(0, terms.epsilon - promise.own),
+            },
         )
 
     def _refuse(self, caller: Caller, offered: Offer, decision: Decision, asked: PolicyInput) -> None:

@@ -53,4 +53,6 @@ def offer_facts(offer: Offer) -> dict[str, Any]:
         "min_group": offer.min_group,
         "row_limit": offer.row_limit,
         "expires": nanoseconds(offer.expires),
+        "exact": offer.exact,
+        "semi_honest": list(offer.semi_honest),
     }

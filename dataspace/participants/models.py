@@ -27,7 +27,9 @@ class Status(StrEnum):
 class Participant(SQLModel, table=True):
     """An organisation; `roles` and `zones` are comma-separated, sorted lists.
 
-    `zones` bounds what an auditor may read; empty, it is every zone.
+    `zones` bounds what an auditor may read; empty, it is every zone. `entity`
+    names the legal person behind it: accounts of one entity share one privacy
+    budget on a dataset; empty, the participant is its own.
     """
 
     id: str = Field(primary_key=True)
@@ -37,6 +39,7 @@ class Participant(SQLModel, table=True):
     roles: str
     zones: str = Field(default="", sa_column_kwargs={"server_default": ""})
     status: str = Status.ACTIVE
+    entity: str = Field(default="", index=True, sa_column_kwargs={"server_default": ""})
     created: datetime = Field(sa_type=Moment)
 
     @property

@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
+from dataspace.bfv.ciphertext import read_context, read_vector, write_vector
 from dataspace.errors import Malformed, NotFound, Unprocessable
-from dataspace.privacy.ciphertext import read_context, read_vector, write_vector
 from dataspace.privacy.circuit import Circuit
 from dataspace.privacy.cube import Cube
 from dataspace.wire.envelope import EncryptedAnswer, EncryptedQuery

@@ -24,10 +24,17 @@ _RESERVE = text(
     "epsilon_reserved = epsilon_reserved + :epsilon WHERE agreement = :id "
     "AND units - units_spent - units_reserved >= :units "
     "AND epsilon - epsilon_spent - epsilon_reserved >= :epsilon AND (:epsilon = 0 OR epsilon - ("
-    # Of all agreements of the consumer on the dataset: privacy is lost once, however many there are.
+    # Of all agreements of the legal entity on the dataset: privacy is lost once, however many there are.
     "SELECT sum(other.epsilon_spent + other.epsilon_reserved) FROM budget AS other "
     "JOIN agreement AS theirs ON theirs.id = other.agreement JOIN agreement AS mine ON mine.id = :id "
-    "WHERE theirs.consumer = mine.consumer AND theirs.dataset = mine.dataset) >= :epsilon)"
+    "JOIN participant AS they ON they.id = theirs.consumer JOIN participant AS me ON me.id = mine.consumer "
+    "WHERE coalesce(nullif(they.entity, ''), they.id) = coalesce(nullif(me.entity, ''), me.id) "
+    "AND theirs.dataset = mine.dataset) >= :epsilon) AND (:epsilon = 0 OR ("
+    "SELECT dataset.epsilon FROM dataset JOIN agreement ON agreement.dataset = dataset.id "
+    "WHERE agreement.id = :id) - ("
+    "SELECT sum(every.epsilon_spent + every.epsilon_reserved) FROM budget AS every "
+    "JOIN agreement AS all_of ON all_of.id = every.agreement JOIN agreement AS one ON one.id = :id "
+    "WHERE all_of.dataset = one.dataset) >= :epsilon)"
 )
 _OPEN = text(
     "INSERT INTO budget (agreement, units, units_spent, units_reserved, epsilon, epsilon_spent, "

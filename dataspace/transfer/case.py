@@ -26,7 +26,10 @@ from dataspace.zones.pack import Pack
 
 @dataclass(frozen=True)
 class Case:
-    """An agreement of the caller's with all that stands behind it; `columns` leave as the offer has them."""
+    """An agreement of the caller's with all that stands behind it; `columns` leave as the offer has them.
+
+    `used` is what of the dataset's own epsilon is spent and reserved, by all consumers.
+    """
 
     caller: Caller
     agreement: Agreement
@@ -36,6 +39,7 @@ class Case:
     columns: tuple[Column, ...]
     pack: Pack
     budget: Mapping[str, Mapping[str, int]]
+    used: Mapping[str, int]
     wrapped: bytes | None = field(repr=False)
 
     def facts(self) -> dict[str, Any]:
@@ -51,6 +55,7 @@ class Case:
                 "level": self.version.level,
                 "withdrawn": dataset.withdrawn is not None,
                 "provider": dataset.provider,
+                "epsilon": {"granted": dataset.epsilon, **self.used},
             },
             "agreement": {
                 "id": agreement.id,
@@ -106,7 +111,7 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
     row = session.exec(_behind(found)).first()
     if row is None:
         raise NotFound("the agreement covers no version of the dataset")
-    offer, dataset, version, key, spent, elsewhere = row
+    offer, dataset, version, key, spent, elsewhere, used, reserved = row
     return Case(
         caller,
         found,
@@ -116,6 +121,7 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
         offered(version.columns, offer.methods),
         space.pack(dataset.zone),
         budget.facts(spent or budget.unspent(found), int(elsewhere)),
+        {"spent": int(used), "reserved": int(reserved)},
         key.wrapped if key else None,
     )
 
@@ -168,21 +174,39 @@ def _behind(agreement: Agreement) -> Any:
     of_version = and_(
         col(DatasetKey.dataset) == DatasetVersion.dataset, col(DatasetKey.version) == DatasetVersion.version
     )
-    used = func.sum(col(Budget.epsilon_spent) + col(Budget.epsilon_reserved))
-    others = (col(Agreement.consumer) == agreement.consumer, col(Agreement.dataset) == agreement.dataset)
-    elsewhere = (
-        sqlalchemy.select(func.coalesce(used, 0))
-        .join(Agreement, col(Agreement.id) == Budget.agreement)
-        .where(*others, col(Agreement.id) != agreement.id)
-        .correlate(None)
-        .scalar_subquery()
+    mine = sqlalchemy.select(_entity()).where(col(Participant.id) == agreement.consumer).scalar_subquery()
+    elsewhere = _used(
+        agreement, (Budget.epsilon_spent, Budget.epsilon_reserved), _entity() == mine, _other(agreement)
     )
+    everywhere = (_used(agreement, (part,)) for part in (Budget.epsilon_spent, Budget.epsilon_reserved))
     return (
-        sqlalchemy.select(Offer, Dataset, DatasetVersion, DatasetKey, Budget, elsewhere)
+        sqlalchemy.select(Offer, Dataset, DatasetVersion, DatasetKey, Budget, elsewhere, *everywhere)
         .select_from(Offer)
         .join(Dataset, col(Dataset.id) == agreement.dataset)
         .join(DatasetVersion, col(DatasetVersion.dataset) == Dataset.id)
         .join(DatasetKey, of_version, isouter=True)
         .join(Budget, col(Budget.agreement) == agreement.id, isouter=True)
         .where(col(Offer.id) == agreement.offer, col(DatasetVersion.version) == newest)
+    )
+
+
+def _entity() -> Any:
+    """Return SQL of the legal person behind a participant: itself, if none is named."""
+    return func.coalesce(func.nullif(col(Participant.entity), ""), col(Participant.id))
+
+
+def _other(agreement: Agreement) -> Any:
+    return col(Agreement.id) != agreement.id
+
+
+def _used(agreement: Agreement, parts: Sequence[Any], *where: Any) -> Any:
+    """Return SQL of the epsilon that agreements on the dataset have used."""
+    return (
+        sqlalchemy.select(func.coalesce(func.sum(sum(map(col, parts))), 0))
+        .select_from(Budget)
+        .join(Agreement, col(Agreement.id) == Budget.agreement)
+        .join(Participant, col(Participant.id) == Agreement.consumer)
+        .where(col(Agreement.dataset) == agreement.dataset, *where)
+        .correlate(None)
+        .scalar_subquery()
     )

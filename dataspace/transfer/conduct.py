@@ -32,12 +32,17 @@ from dataspace.transfer.case import Case, still_stands
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked: form, digest of the query, its columns as the policy sees them, the most it costs."""
+    """What is asked: form, digest of the query, its columns as the policy sees them, the most it costs.
+
+    `releasable` says that the consumer may know all that its query is computed
+    with; what is not is for those that the offer names semi-honest.
+    """
 
     form: Form
     query_sha256: str
     columns: Sequence[Mapping[str, Any]]
     charge: Charge
+    releasable: bool = True
 
     def facts(self, case: Case) -> dict[str, Any]:
         """Return what the policy is told of the query."""
@@ -47,17 +52,29 @@ class Ask:
             "columns": list(self.columns),
             "units": self.charge.units,
             "epsilon": self.charge.epsilon,
+            "releasable": self.releasable,
         }
 
 
 @dataclass(frozen=True)
 class Computed:
-    """What a worker made: the bytes of the answer, the facts for step 5, what it costs in the end."""
+    """What a worker made: the bytes of the answer, the facts for step 5, what it costs in the end.
+
+    `isolates` and `unchecked` are the verdict of the history: the answer, with
+    all that was released before, tells of fewer subjects than the minimum, or
+    that could not be told in bounded time.
+    """
 
     content: bytes = field(repr=False)
     media_type: str
     facts: Mapping[str, int]
     charge: Charge
+    isolates: bool = False
+    unchecked: bool = False
+
+    def result(self) -> dict[str, int | bool]:
+        """Return what the policy is told of the result."""
+        return {**self.facts, "isolates": self.isolates, "unchecked": self.unchecked}
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,7 @@ class Conductor:
         except DataSpaceError as error:
             self._failed(case, ask, before, error)
             raise
-        after = self._decide(case, ask, "after", {"result": dict(computed.facts)})
+        after = self._decide(case, ask, "after", {"result": computed.result()})
         if not after[0].allow:
             # It was computed, and that it is refused tells something too: a probe costs one unit.
             raise self._refused(case, ask, after, reserved=ask.charge, spent=_PROBED)
@@ -214,7 +231,7 @@ class Conductor:
             raise self._refused(
                 case,
                 ask,
-                self._decide(case, ask, "after", {"result": dict(computed.facts)}),
+                self._decide(case, ask, "after", {"result": computed.result()}),
                 reserved=ask.charge,
                 codes=["case-changed"],
             ) from None

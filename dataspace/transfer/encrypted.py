@@ -60,7 +60,7 @@ class EncryptedAnswers:
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
             cube = self._cubes.granted(session, case, query.cube)
-            pinned = session.get(ConsumerKey, agreement)
+            pinned = session.get(ConsumerKey, (agreement, query.parameters))
             _check_fresh(session, query)
         context = self._context(query, pinned)
         plan = self._engine.plan_cells(spec_of(cube), case.columns)
@@ -115,13 +115,14 @@ class EncryptedAnswers:
         def settled(session: Session, computed: Computed, decision: Decision) -> int:
             _check_fresh(session, query)
             session.add(Nonce(agreement=query.agreement, nonce=query.nonce, created=self._space.clock()))
-            pinned = session.get(ConsumerKey, query.agreement)
+            pinned = session.get(ConsumerKey, (query.agreement, query.parameters))
             if pinned is not None and pinned.key_id != query.key:
                 raise Conflict("another query pinned another key to the agreement just now")
             if pinned is None:
                 session.add(
                     ConsumerKey(
                         agreement=query.agreement,
+                        parameters=query.parameters,
                         key_id=hashlib.sha256(context).hexdigest(),
                         context=context,
                         created=self._space.clock(),

@@ -36,8 +36,17 @@ _OFFER = {
     "row_limit": 100,
     "price": PRICE,
     "expires": _LATER,
+    "exact": True,
+    "semi_honest": [],
 }
-_DATASET = {"id": DATASET, "version": 1, "level": 3, "withdrawn": False, "provider": PROVIDER}
+_DATASET = {
+    "id": DATASET,
+    "version": 1,
+    "level": 3,
+    "withdrawn": False,
+    "provider": PROVIDER,
+    "epsilon": {"granted": 32 * EPSILON, "spent": 0, "reserved": 0},
+}
 _PROVIDER = {"id": PROVIDER, "roles": ["operator", "provider"], "status": "active"}
 _CONSUMER = {"id": CONSUMER, "roles": ["consumer"], "status": "active"}
 _AGREEMENT = {
@@ -75,8 +84,21 @@ def query(form: str = "aggregate", units: int = 1, epsilon: int = 0, version: in
         dataset={**_DATASET, "version": version},
         offer=_OFFER,
         agreement=_AGREEMENT,
-        query={"form": form, "purpose": "statistics", "columns": [], "units": units, "epsilon": epsilon},
-        result={"rows": 10, "smallest_group": 12, "complement": 0},
+        query={
+            "form": form,
+            "purpose": "statistics",
+            "columns": [],
+            "units": units,
+            "epsilon": epsilon,
+            "releasable": True,
+        },
+        result={
+            "rows": 10,
+            "smallest_group": 12,
+            "complement": 0,
+            "isolates": False,
+            "unchecked": False,
+        },
     )
 
 
@@ -94,7 +116,7 @@ CONCLUDED = _decided(
     participant=_CONSUMER,
     dataset=_DATASET,
     offer=_OFFER,
-    agreement={"purpose": "statistics", "forms": _FORMS},
+    agreement={"purpose": "statistics", "forms": _FORMS, "epsilon": EPSILON},
 )
 ANSWERED = query()
 GRANTED = query("encrypted", epsilon=CUBE_EPSILON)

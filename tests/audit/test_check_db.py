@@ -144,7 +144,8 @@ def _publish(space: Simulator, agreement: str) -> None:
         session.add(LedgerCosignature(size=row.size, key=key, line=line, time=TIME))
         session.add(LedgerTimestamp(size=row.size, authority="a test", token=imprint))
         session.add(WitnessedLog(origin="localhost/dataspace", size=row.size, root=row.root, note=row.note))
-        session.add(ConsumerKey(agreement=agreement, key_id=digest, context=b"context", created=now))
+        told = {"parameters": "bfv-8192-t40", "key_id": digest, "context": b"context"}
+        session.add(ConsumerKey(agreement=agreement, **told, created=now))
         session.add(Nonce(agreement=agreement, nonce="n", created=now))
 
     space.service.space.database.commit(act)

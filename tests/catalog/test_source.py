@@ -379,7 +379,7 @@ def test_a_query_is_exactly_one_select_that_reads(query: str) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "pg_read_file('/etc/passwd')", "pg_catalog.pg_sleep(9)", "lo_export(1, '/tmp/x')", '"pg_ls_dir"(1)',
+        "pg_read_file('/etc/passwd')", "pg_catalog.pg_sleep(9)", "lo_export(1, 'x.csv')", '"pg_ls_dir"(1)',
         "set_config('statement_timeout', '0', false)", "query_to_xml('SELECT 1', true, true, '')",
         "pg_terminate_backend(1)", "nextval('counter')", "http_get('http://169.254.169.254')", "mine(1)",
     ],

@@ -20,8 +20,17 @@ OFFER = {
     "min_group": 10,
     "row_limit": 20000,
     "expires": NOW + 1,
+    "exact": True,
+    "semi_honest": [],
 }
-DATASET = {"id": "ds-1", "version": 1, "level": 3, "withdrawn": False, "provider": "pt-p"}
+DATASET = {
+    "id": "ds-1",
+    "version": 1,
+    "level": 3,
+    "withdrawn": False,
+    "provider": "pt-p",
+    "epsilon": {"granted": 8000000, "spent": 0, "reserved": 0},
+}
 COLUMNS = [
     {"name": "金额", "level": 2, "category": "amount", "method": "keep", "use": "select"},
     {"name": "name", "level": 2, "category": "name", "method": "mask", "use": "select"},
@@ -49,10 +58,23 @@ def query(stage: str = "before", **changed: Any) -> dict[str, Any]:
             "units": {"granted": 100, "spent": 3, "reserved": 1},
             "epsilon": {"granted": 4000000, "spent": 0, "reserved": 0},
         },
-        "query": {"form": "rows", "purpose": "statistics", "columns": COLUMNS, "units": 1, "epsilon": 0},
+        "query": {
+            "form": "rows",
+            "purpose": "statistics",
+            "columns": COLUMNS,
+            "units": 1,
+            "epsilon": 0,
+            "releasable": True,
+        },
     }
     if stage == "after":
-        facts["result"] = {"rows": 10, "smallest_group": 12, "complement": 0}
+        facts["result"] = {
+            "rows": 10,
+            "smallest_group": 12,
+            "complement": 0,
+            "isolates": False,
+            "unchecked": False,
+        }
     return replaced(facts, **changed)
 
 
@@ -84,7 +106,7 @@ def approve() -> dict[str, Any]:
 
 def negotiate() -> dict[str, Any]:
     """Return the facts of a negotiation."""
-    asked = {"purpose": "statistics", "forms": ["rows"]}
+    asked = {"purpose": "statistics", "forms": ["rows"], "epsilon": 4000000}
     participant = {"id": "pt-c", "roles": ["consumer"], "status": "active"}
     about = {"dataset": deepcopy(DATASET), "offer": deepcopy(OFFER)}
     return {

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import tenseal.sealapi as seal
 
-from dataspace.privacy import stream
+from dataspace.bfv import stream
 from dataspace.privacy.circuit import Circuit
 from tests.privacy.scene import PARAMETERS, keys
 
@@ -32,7 +32,7 @@ def residues(circuit: Circuit, plain: Any) -> Any:
 def coefficients(circuit: Circuit, values: list[int]) -> Any:
     """Return the polynomial that encodes these values, its coefficients centred modulo t."""
     plain = seal.Plaintext()
-    circuit._encoder.encode(values + [0] * (PARAMETERS.slots - len(values)), plain)
+    circuit._scheme.encoder.encode(values + [0] * (PARAMETERS.slots - len(values)), plain)
     return _centred(_words(circuit, plain), PARAMETERS.plain_modulus)
 
 
@@ -93,13 +93,15 @@ def _from_ntt(circuit: Circuit, values: Any) -> Any:
     """Return residues out of NTT form: SEAL does it to a ciphertext whose halves they are."""
     head = stream._CIPHERTEXT.pack(PARAMETERS.parms_id(4), 1, 2, PARAMETERS.degree, 4, 1.0, 1)
     words = np.stack([values, values]).astype("<u8").tobytes()
-    cipher = circuit._load(seal.Ciphertext(), stream._wrap(head + stream._array(words, len(words) // 8)))
+    cipher = circuit._scheme.load(
+        seal.Ciphertext(), stream._wrap(head + stream._array(words, len(words) // 8))
+    )
     circuit._evaluator.transform_from_ntt_inplace(cipher)
-    return pair(circuit._save(cipher))[0]
+    return pair(circuit._scheme.save(cipher))[0]
 
 
 def _words(circuit: Circuit, plain: Any) -> Any:
-    return np.frombuffer(_inside(circuit._save(plain)), "<u8", offset=72).astype(object)
+    return np.frombuffer(_inside(circuit._scheme.save(plain)), "<u8", offset=72).astype(object)
 
 
 def _inside(saved: bytes) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from dataspace.privacy import stream
+from dataspace.bfv import stream
 from dataspace.wire.envelope import EncryptedQuery
 from dataspace.wire.protobuf import fields
 

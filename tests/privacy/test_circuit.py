@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 
-from dataspace.privacy.ciphertext import read_context, read_vector, write_vector
+from dataspace.bfv.ciphertext import read_context, read_vector, write_vector
 from dataspace.privacy.circuit import Circuit
 from tests.privacy import adversary
 from tests.privacy.scene import PARAMETERS, keys, query
@@ -29,7 +29,7 @@ def parts() -> tuple[Any, Any, Any]:
 def naive() -> bytes:
     """Return what a service would answer that knew of none of this: the product as it is."""
     cipher, operand, _ = parts()
-    return circuit()._save(circuit()._product(cipher, operand))
+    return circuit()._scheme.save(circuit()._product(cipher, operand))
 
 
 def freshened() -> bytes:
@@ -39,7 +39,7 @@ def freshened() -> bytes:
     key.encrypt_zero(zero)
     circuit()._evaluator.transform_to_ntt_inplace(zero)
     circuit()._evaluator.add_inplace(zero, circuit()._product(cipher, operand))
-    return circuit()._save(zero)
+    return circuit()._scheme.save(zero)
 
 
 def flooded() -> bytes:
@@ -47,16 +47,16 @@ def flooded() -> bytes:
     cipher, operand, key = parts()
     total = circuit()._flood(key)
     circuit()._evaluator.add_inplace(total, circuit()._product(cipher, operand))
-    return circuit()._save(total)
+    return circuit()._scheme.save(total)
 
 
 def asked() -> bytes:
-    return circuit()._save(parts()[0])
+    return circuit()._scheme.save(parts()[0])
 
 
 def answered() -> Any:
     """Return our answer as the consumer loads it."""
-    return circuit()._load(seal.Ciphertext(), circuit().answer(*parts()))
+    return circuit()._scheme.load(seal.Ciphertext(), circuit().answer(*parts()))
 
 
 def test_the_ratio_of_ciphertexts_is_the_whole_operand_of_a_naive_answer() -> None:
@@ -70,12 +70,15 @@ def test_the_ratio_of_ciphertexts_says_nothing_of_a_flooded_answer() -> None:
 
 
 def test_the_ratio_of_ciphertexts_says_nothing_of_the_answer_as_it_is_sent() -> None:
-    sent, theirs = answered(), circuit()._load(seal.Ciphertext(), read_vector(query().vector, PARAMETERS))
+    sent, theirs = (
+        answered(),
+        circuit()._scheme.load(seal.Ciphertext(), read_vector(query().vector, PARAMETERS)),
+    )
     for _ in range(2):
         circuit()._evaluator.mod_switch_to_next_inplace(theirs)
     for cipher in (sent, theirs):
         circuit()._evaluator.transform_to_ntt_inplace(cipher)
-    found = adversary.ratio(circuit()._save(sent), circuit()._save(theirs))
+    found = adversary.ratio(circuit()._scheme.save(sent), circuit()._scheme.save(theirs))
     assert adversary.matching(found, adversary.residues(circuit(), parts()[1])[0]) == 0
 
 
@@ -107,7 +110,7 @@ def test_the_answer_is_half_as_long_as_the_query() -> None:
 
 def test_masks_add_up_to_zero_and_are_uniform() -> None:
     modulus = PARAMETERS.plain_modulus
-    first, second = (circuit()._encoder.decode_uint64(circuit()._mask()) for _ in range(2))
+    first, second = (circuit()._scheme.encoder.decode_uint64(circuit()._scheme.zero_sum()) for _ in range(2))
     assert sum(first) % modulus == sum(second) % modulus == 0
     assert not set(first) & set(second)
     shares = np.histogram(np.array(first, float) / modulus, bins=16, range=(0, 1))[0]
@@ -117,4 +120,4 @@ def test_masks_add_up_to_zero_and_are_uniform() -> None:
 
 @pytest.mark.parametrize("count", [1, 8192])
 def test_random_numbers_stay_below_the_modulus(count: int) -> None:
-    assert (circuit()._uniform(count) < PARAMETERS.plain_modulus).all()
+    assert (circuit()._scheme.uniform(count) < PARAMETERS.plain_modulus).all()

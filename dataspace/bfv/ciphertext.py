@@ -10,8 +10,8 @@ given streams written anew, by us, around the coefficients.
 import struct
 from typing import Final
 
+from dataspace.bfv.stream import check_parameters, read_pair
 from dataspace.errors import Malformed, TooLarge
-from dataspace.privacy.stream import check_parameters, read_pair
 from dataspace.wire.parameters import ParameterSet
 from dataspace.wire.protobuf import fields, read_varint, refuse_secret_key
 

@@ -8,9 +8,9 @@ import tenseal.sealapi as seal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataspace.bfv import stream
+from dataspace.bfv.ciphertext import read_context, read_vector, write_vector
 from dataspace.errors import Malformed, TooLarge, Unprocessable
-from dataspace.privacy import stream
-from dataspace.privacy.ciphertext import read_context, read_vector, write_vector
 from dataspace.privacy.circuit import Circuit
 from dataspace.wire.protobuf import fields
 from tests.privacy.scene import PARAMETERS, keys, query
@@ -162,5 +162,5 @@ def test_he_04_noise_is_refused_with_one_error(noise: bytes, start: bytes) -> No
 def test_seal_reads_the_plaintext_we_write() -> None:
     chance = random.Random(1)
     words = np.array([chance.randrange(PARAMETERS.plain_modulus) for _ in range(8192)], np.uint64)
-    plain = Circuit(PARAMETERS)._load(seal.Plaintext(), stream.write_plaintext(words))
+    plain = Circuit(PARAMETERS)._scheme.load(seal.Plaintext(), stream.write_plaintext(words))
     assert [plain.data(place) for place in (0, 1, 8191)] == words[[0, 1, 8191]].tolist()

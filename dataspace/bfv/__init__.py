@@ -1,0 +1,1 @@
+"""The BFV scheme as all who compute with it share it: SEAL, and its streams read to the last bit."""

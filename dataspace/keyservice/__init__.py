@@ -1,0 +1,1 @@
+"""The key service: the one process that can open a sealed dataset, and opens totals alone."""

@@ -1,0 +1,35 @@
+"""What agreements promise of a dataset's own privacy budget.
+
+Each legal entity is promised the most that one of its agreements grants, since
+they share it. A promise is kept for as long as the dataset is there: so no
+consumer can use up what another one was granted, and ended agreements give
+nothing back, for what was learnt is not forgotten.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+_PROMISED = text(
+    "SELECT mine, sum(most) FROM (SELECT max(agreement.epsilon) AS most, "
+    "coalesce(nullif(they.entity, ''), they.id) = coalesce(nullif(me.entity, ''), me.id) AS mine "
+    "FROM agreement JOIN participant AS they ON they.id = agreement.consumer "
+    "JOIN participant AS me ON me.id = :consumer WHERE agreement.dataset = :dataset "
+    "GROUP BY coalesce(nullif(they.entity, ''), they.id), mine) AS promises GROUP BY mine"
+)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Epsilon, in millionths, that others and the consumer's own legal entity are promised of a dataset."""
+
+    others: int
+    own: int
+
+
+def promised(session: Session, dataset: str, consumer: str) -> Promise:
+    """Return what is promised of a dataset, as the consumer's entity sees it."""
+    rows = session.connection().execute(_PROMISED, {"dataset": dataset, "consumer": consumer})
+    found = {bool(mine): int(most) for mine, most in rows}
+    return Promise(found.get(False, 0), found.get(True, 0))
