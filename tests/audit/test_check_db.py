@@ -144,8 +144,14 @@ def _publish(space: Simulator, agreement: str) -> None:
         session.add(LedgerCosignature(size=row.size, key=key, line=line, time=TIME))
         session.add(LedgerTimestamp(size=row.size, authority="a test", token=imprint))
         session.add(WitnessedLog(origin="localhost/dataspace", size=row.size, root=row.root, note=row.note))
-        told = {"parameters": "bfv-8192-t40", "key_id": digest, "context": b"context"}
-        session.add(ConsumerKey(agreement=agreement, **told, created=now))
+        key = ConsumerKey(
+            agreement=agreement,
+            parameters="bfv-8192-t40",
+            key_id=digest,
+            context=b"context",
+            created=now,
+        )
+        session.add(key)
         session.add(Nonce(agreement=agreement, nonce="n", created=now))
 
     space.service.space.database.commit(act)
