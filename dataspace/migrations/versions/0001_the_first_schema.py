@@ -1,5 +1,8 @@
 """The first schema: every table, and the triggers that keep the ledger append-only."""
 
+from collections.abc import Callable
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,80 +18,79 @@ depends_on = None
 
 def upgrade() -> None:
     """Create everything."""
+    _ledger()
+    _members()
+    _datasets()
+    _dealings()
+    _answers()
+
+
+def downgrade() -> None:
+    """Refuse: an append-only history does not go back."""
+    raise RuntimeError("the schema only goes forward: restore a backup instead")
+
+
+def _ledger() -> None:
     op.create_table(
         "ledger_entry",
-        sa.Column(
-            "index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
-        ),
-        sa.Column("entry", sa.LargeBinary(), nullable=False),
-        sa.Column("leaf_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("time", sa.String(), nullable=False),
+        _index(),
+        *_columns(sa.LargeBinary, "entry", "leaf_hash"),
+        *_columns(sa.String, "kind", "time"),
         sa.PrimaryKeyConstraint("index"),
     )
     op.create_table(
         "ledger_head",
-        sa.Column("id", sa.Integer(), nullable=False),
+        _column("id", sa.Integer),
         sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("root", sa.LargeBinary(), nullable=False),
-        sa.Column("checkpoint", sa.String(), nullable=False),
+        _column("root", sa.LargeBinary),
+        _column("checkpoint", sa.String),
         sa.CheckConstraint("id = 1"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "ledger_node",
         sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column(
-            "index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
-        ),
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        _index(),
+        _column("hash", sa.LargeBinary),
         sa.PrimaryKeyConstraint("level", "index"),
     )
     op.create_table(
         "ledger_record",
-        sa.Column(
-            "index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
-        ),
-        sa.Column("record", sa.String(), nullable=False),
-        sa.Column("salts", sa.LargeBinary(), nullable=False),
+        _index(),
+        _column("record", sa.String),
+        _column("salts", sa.LargeBinary),
         sa.PrimaryKeyConstraint("index"),
     )
     op.create_table(
         "participant",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("login", sa.String(), nullable=False),
-        sa.Column("password_hash", sa.String(), nullable=True),
-        sa.Column("roles", sa.String(), nullable=False),
-        sa.Column("status", sa.String(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
+        *_columns(sa.String, "id", "name", "login"),
+        _column("password_hash", sa.String, nullable=True),
+        *_columns(sa.String, "roles", "status"),
+        _column("created", Moment),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("login"),
     )
     op.create_table(
         "policy_bundle",
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.Column("adopted", Moment(), nullable=False),
+        _column("digest", sa.String),
+        _column("content", sa.LargeBinary),
+        _column("adopted", Moment),
         sa.PrimaryKeyConstraint("digest"),
     )
+
+
+def _members() -> None:
     op.create_table(
         "policy_input",
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("content", sa.String(), nullable=False),
+        *_columns(sa.String, "digest", "content"),
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_table(
         "credential",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("participant", sa.String(), nullable=False),
-        sa.Column("token_sha256", sa.String(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.Column("revoked", Moment(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["participant"],
-            ["participant.id"],
-        ),
+        *_columns(sa.String, "id", "participant", "token_sha256"),
+        _column("created", Moment),
+        _column("revoked", Moment, nullable=True),
+        sa.ForeignKeyConstraint(["participant"], ["participant.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("token_sha256"),
     )
@@ -97,17 +99,10 @@ def upgrade() -> None:
 
     op.create_table(
         "dataset",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
-        sa.Column("zone", sa.String(), nullable=False),
-        sa.Column("title", sa.String(), nullable=False),
-        sa.Column("description", sa.String(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.Column("withdrawn", Moment(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["provider"],
-            ["participant.id"],
-        ),
+        *_columns(sa.String, "id", "provider", "zone", "title", "description"),
+        _column("created", Moment),
+        _column("withdrawn", Moment, nullable=True),
+        sa.ForeignKeyConstraint(["provider"], ["participant.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("dataset", schema=None) as batch_op:
@@ -116,36 +111,24 @@ def upgrade() -> None:
 
     op.create_table(
         "portal_session",
-        sa.Column("cookie_sha256", sa.String(), nullable=False),
-        sa.Column("participant", sa.String(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.Column("expires", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["participant"],
-            ["participant.id"],
-        ),
+        *_columns(sa.String, "cookie_sha256", "participant"),
+        *_columns(Moment, "created", "expires"),
+        sa.ForeignKeyConstraint(["participant"], ["participant.id"]),
         sa.PrimaryKeyConstraint("cookie_sha256"),
     )
     with op.batch_alter_table("portal_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_portal_session_participant"), ["participant"], unique=False)
 
+
+def _datasets() -> None:
     op.create_table(
         "upload",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
-        sa.Column("zone", sa.String(), nullable=False),
-        sa.Column("filename", sa.String(), nullable=False),
-        sa.Column("source_sha256", sa.String(), nullable=False),
-        sa.Column("payload_sha256", sa.String(), nullable=False),
-        sa.Column("rows", sa.Integer(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("proposal", sa.JSON(), nullable=False),
-        sa.Column("key", sa.LargeBinary(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["provider"],
-            ["participant.id"],
-        ),
+        *_columns(sa.String, "id", "provider", "zone", "filename", "source_sha256", "payload_sha256"),
+        *_columns(sa.Integer, "rows", "size"),
+        _column("proposal", sa.JSON),
+        _column("key", sa.LargeBinary),
+        _column("created", Moment),
+        sa.ForeignKeyConstraint(["provider"], ["participant.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("upload", schema=None) as batch_op:
@@ -153,20 +136,13 @@ def upgrade() -> None:
 
     op.create_table(
         "cube",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("dataset", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("spec", sa.JSON(), nullable=False),
-        sa.Column("spec_sha256", sa.String(), nullable=False),
-        sa.Column("cells_sha256", sa.String(), nullable=False),
-        sa.Column("path", sa.String(), nullable=False),
-        sa.Column("epsilon", sa.Integer(), nullable=False),
-        sa.Column("smallest", sa.Integer(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["dataset"],
-            ["dataset.id"],
-        ),
+        *_columns(sa.String, "id", "dataset"),
+        _column("version", sa.Integer),
+        _column("spec", sa.JSON),
+        *_columns(sa.String, "spec_sha256", "cells_sha256", "path"),
+        *_columns(sa.Integer, "epsilon", "smallest"),
+        _column("created", Moment),
+        sa.ForeignKeyConstraint(["dataset"], ["dataset.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("dataset", "version", "spec_sha256"),
     )
@@ -175,57 +151,37 @@ def upgrade() -> None:
 
     op.create_table(
         "dataset_key",
-        sa.Column("dataset", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("wrapped", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["dataset"],
-            ["dataset.id"],
-        ),
+        _column("dataset", sa.String),
+        _column("version", sa.Integer),
+        _column("wrapped", sa.LargeBinary),
+        sa.ForeignKeyConstraint(["dataset"], ["dataset.id"]),
         sa.PrimaryKeyConstraint("dataset", "version"),
     )
     op.create_table(
         "dataset_version",
-        sa.Column("dataset", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("rows", sa.Integer(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("level", sa.Integer(), nullable=False),
-        sa.Column("columns", sa.JSON(), nullable=False),
-        sa.Column("source_sha256", sa.String(), nullable=False),
-        sa.Column("payload_sha256", sa.String(), nullable=False),
-        sa.Column("path", sa.String(), nullable=False),
-        sa.Column("entry", sa.Integer(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["dataset"],
-            ["dataset.id"],
-        ),
+        _column("dataset", sa.String),
+        *_columns(sa.Integer, "version", "rows", "size", "level"),
+        _column("columns", sa.JSON),
+        *_columns(sa.String, "source_sha256", "payload_sha256", "path"),
+        _column("entry", sa.Integer),
+        _column("created", Moment),
+        sa.ForeignKeyConstraint(["dataset"], ["dataset.id"]),
         sa.PrimaryKeyConstraint("dataset", "version"),
     )
     with op.batch_alter_table("dataset_version", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_dataset_version_source_sha256"), ["source_sha256"], unique=False)
 
+
+def _dealings() -> None:
     op.create_table(
         "offer",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("dataset", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("purposes", sa.JSON(), nullable=False),
-        sa.Column("forms", sa.JSON(), nullable=False),
-        sa.Column("units", sa.Integer(), nullable=False),
-        sa.Column("epsilon", sa.Integer(), nullable=False),
-        sa.Column("price", sa.Integer(), nullable=False),
-        sa.Column("min_group", sa.Integer(), nullable=False),
-        sa.Column("row_limit", sa.Integer(), nullable=False),
-        sa.Column("days", sa.Integer(), nullable=False),
-        sa.Column("automatic", sa.Boolean(), nullable=False),
-        sa.Column("expires", Moment(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["dataset"],
-            ["dataset.id"],
-        ),
+        *_columns(sa.String, "id", "dataset"),
+        _column("version", sa.Integer),
+        *_columns(sa.JSON, "purposes", "forms"),
+        *_columns(sa.Integer, "units", "epsilon", "price", "min_group", "row_limit", "days"),
+        _column("automatic", sa.Boolean),
+        *_columns(Moment, "expires", "created"),
+        sa.ForeignKeyConstraint(["dataset"], ["dataset.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("offer", schema=None) as batch_op:
@@ -233,32 +189,14 @@ def upgrade() -> None:
 
     op.create_table(
         "negotiation",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("offer", sa.String(), nullable=False),
-        sa.Column("dataset", sa.String(), nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
-        sa.Column("consumer", sa.String(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("terms", sa.JSON(), nullable=False),
-        sa.Column("agreement", sa.String(), nullable=True),
-        sa.Column("created", Moment(), nullable=False),
-        sa.Column("updated", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consumer"],
-            ["participant.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["dataset"],
-            ["dataset.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["offer"],
-            ["offer.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["provider"],
-            ["participant.id"],
-        ),
+        *_columns(sa.String, "id", "offer", "dataset", "provider", "consumer", "state"),
+        _column("terms", sa.JSON),
+        _column("agreement", sa.String, nullable=True),
+        *_columns(Moment, "created", "updated"),
+        sa.ForeignKeyConstraint(["consumer"], ["participant.id"]),
+        sa.ForeignKeyConstraint(["dataset"], ["dataset.id"]),
+        sa.ForeignKeyConstraint(["offer"], ["offer.id"]),
+        sa.ForeignKeyConstraint(["provider"], ["participant.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("negotiation", schema=None) as batch_op:
@@ -267,43 +205,21 @@ def upgrade() -> None:
 
     op.create_table(
         "agreement",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("negotiation", sa.String(), nullable=False),
-        sa.Column("offer", sa.String(), nullable=False),
-        sa.Column("dataset", sa.String(), nullable=False),
-        sa.Column("provider", sa.String(), nullable=False),
-        sa.Column("consumer", sa.String(), nullable=False),
-        sa.Column("versions", sa.JSON(), nullable=False),
-        sa.Column("purpose", sa.String(), nullable=False),
-        sa.Column("forms", sa.JSON(), nullable=False),
-        sa.Column("units", sa.Integer(), nullable=False),
-        sa.Column("epsilon", sa.Integer(), nullable=False),
-        sa.Column("price", sa.Integer(), nullable=False),
-        sa.Column("expires", Moment(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("key", sa.LargeBinary(), nullable=False),
-        sa.Column("entry", sa.Integer(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consumer"],
-            ["participant.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["dataset"],
-            ["dataset.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["negotiation"],
-            ["negotiation.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["offer"],
-            ["offer.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["provider"],
-            ["participant.id"],
-        ),
+        *_columns(sa.String, "id", "negotiation", "offer", "dataset", "provider", "consumer"),
+        _column("versions", sa.JSON),
+        _column("purpose", sa.String),
+        _column("forms", sa.JSON),
+        *_columns(sa.Integer, "units", "epsilon", "price"),
+        _column("expires", Moment),
+        _column("state", sa.String),
+        _column("key", sa.LargeBinary),
+        _column("entry", sa.Integer),
+        _column("created", Moment),
+        sa.ForeignKeyConstraint(["consumer"], ["participant.id"]),
+        sa.ForeignKeyConstraint(["dataset"], ["dataset.id"]),
+        sa.ForeignKeyConstraint(["negotiation"], ["negotiation.id"]),
+        sa.ForeignKeyConstraint(["offer"], ["offer.id"]),
+        sa.ForeignKeyConstraint(["provider"], ["participant.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("agreement", schema=None) as batch_op:
@@ -311,58 +227,45 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_agreement_dataset"), ["dataset"], unique=False)
         batch_op.create_index(batch_op.f("ix_agreement_provider"), ["provider"], unique=False)
 
+
+def _answers() -> None:
     op.create_table(
         "budget",
-        sa.Column("agreement", sa.String(), nullable=False),
-        sa.Column("units", sa.Integer(), nullable=False),
-        sa.Column("units_spent", sa.Integer(), nullable=False),
-        sa.Column("units_reserved", sa.Integer(), nullable=False),
-        sa.Column("epsilon", sa.Integer(), nullable=False),
-        sa.Column("epsilon_spent", sa.Integer(), nullable=False),
-        sa.Column("epsilon_reserved", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["agreement"],
-            ["agreement.id"],
+        _column("agreement", sa.String),
+        *_columns(
+            sa.Integer,
+            "units",
+            "units_spent",
+            "units_reserved",
+            "epsilon",
+            "epsilon_spent",
+            "epsilon_reserved",
         ),
+        sa.ForeignKeyConstraint(["agreement"], ["agreement.id"]),
         sa.PrimaryKeyConstraint("agreement"),
     )
     op.create_table(
         "consumer_key",
-        sa.Column("agreement", sa.String(), nullable=False),
-        sa.Column("key_id", sa.String(), nullable=False),
-        sa.Column("context", sa.LargeBinary(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["agreement"],
-            ["agreement.id"],
-        ),
+        *_columns(sa.String, "agreement", "key_id"),
+        _column("context", sa.LargeBinary),
+        _column("created", Moment),
+        sa.ForeignKeyConstraint(["agreement"], ["agreement.id"]),
         sa.PrimaryKeyConstraint("agreement"),
     )
     op.create_table(
         "cube_grant",
-        sa.Column("cube", sa.String(), nullable=False),
-        sa.Column("agreement", sa.String(), nullable=False),
-        sa.Column("entry", sa.Integer(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["agreement"],
-            ["agreement.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["cube"],
-            ["cube.id"],
-        ),
+        *_columns(sa.String, "cube", "agreement"),
+        _column("entry", sa.Integer),
+        _column("created", Moment),
+        sa.ForeignKeyConstraint(["agreement"], ["agreement.id"]),
+        sa.ForeignKeyConstraint(["cube"], ["cube.id"]),
         sa.PrimaryKeyConstraint("cube", "agreement"),
     )
     op.create_table(
         "nonce",
-        sa.Column("agreement", sa.String(), nullable=False),
-        sa.Column("nonce", sa.String(), nullable=False),
-        sa.Column("created", Moment(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["agreement"],
-            ["agreement.id"],
-        ),
+        *_columns(sa.String, "agreement", "nonce"),
+        _column("created", Moment),
+        sa.ForeignKeyConstraint(["agreement"], ["agreement.id"]),
         sa.PrimaryKeyConstraint("agreement", "nonce"),
     )
     dialect = op.get_bind().dialect.name
@@ -370,6 +273,15 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def downgrade() -> None:
-    """Refuse: an append-only history does not go back."""
-    raise RuntimeError("the schema only goes forward: restore a backup instead")
+def _index() -> sa.Column[int]:
+    return sa.Column(
+        "index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+    )
+
+
+def _columns(kind: Callable[[], Any], *names: str, nullable: bool = False) -> list[sa.Column[Any]]:
+    return [_column(name, kind, nullable=nullable) for name in names]
+
+
+def _column(name: str, kind: Callable[[], Any], *, nullable: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, kind(), nullable=nullable)
