@@ -84,6 +84,7 @@ class Archive:
         try:
             with zipfile.ZipFile(self._file) as archive:
                 entries = archive.infolist()
+        # NotImplementedError is what zipfile raises at a compression or a version it does not know.
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
             raise Unprocessable("the workbook's archive is damaged") from error
         if len(entries) > _ENTRIES:
