@@ -184,7 +184,7 @@ class Dealings:
             self._verdicts.wrong(index, f"{cube} was granted to {agreement} before")
         self.grants[cube, agreement] = index
         self._granted_to.add(agreement)
-        self._used(index, fields, Form.ENCRYPTED)
+        self.used(index, fields, Form.ENCRYPTED)
         self._spending.spend(index, fields, Form.ENCRYPTED, self.agreements.get(fields["agreement"]))
 
     def _answered(self, index: int, fields: dict[str, Any]) -> None:
@@ -194,7 +194,7 @@ class Dealings:
             agreement = fields["agreement"]
             problem = f"no cube was granted to {agreement} before"
             self._verdicts.unknown(index, problem, f"cube of {agreement}")
-        self._used(index, fields, form)
+        self.used(index, fields, form)
         self._spending.spend(index, fields, form, self.agreements.get(fields["agreement"]))
 
     def _refused(self, index: int, fields: dict[str, Any]) -> None:
@@ -232,7 +232,7 @@ class Dealings:
             self._verdicts.wrong(index, f"entry {answered} was acknowledged before")
         self._answers.acknowledged.add(min(answered, index))
 
-    def _used(self, index: int, fields: dict[str, Any], form: str) -> None:
+    def used(self, index: int, fields: dict[str, Any], form: str) -> None:
         """Hold an answer against the agreement it was given under."""
         name, agreement, verdicts = fields["dataset"], fields["agreement"], self._verdicts
         found, dataset = self.agreements.get(agreement), self._datasets.get(name)
@@ -252,7 +252,8 @@ class Dealings:
             verdicts.wrong(index, f"{agreement} does not cover the form {form}")
         if found.until and fields["time"] > found.until:
             verdicts.wrong(index, f"{agreement} expired at {terms['expires']}")
-        self._spending.price(index, fields, terms["price"])
+        if "price" in fields:
+            self._spending.price(index, fields, terms["price"])
         self._check_consumer(index, terms["consumer"], fields["time"])
 
     def _check_consumer(self, index: int, name: str, time: str) -> None:

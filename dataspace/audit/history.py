@@ -13,6 +13,7 @@ from typing import Any, Final
 from dataspace.audit.adopted import AdoptedKeys
 from dataspace.audit.answers import Answers
 from dataspace.audit.approved import Approvals
+from dataspace.audit.computed import Computations
 from dataspace.audit.dealings import Dealings
 from dataspace.audit.members import Members
 from dataspace.audit.report import Notebook, Stage
@@ -38,6 +39,7 @@ class History:
         self._approvals = Approvals(self._verdicts, self._members)
         self._answers = Answers()
         self._dealings = Dealings(self._verdicts, self._members, self.datasets, self._answers)
+        self._computations = Computations(self._verdicts, self._members, self.datasets, self._dealings)
         self._begun = False
         self._rotations = {one.size: one for one in keys.rotations}
         self._takers: dict[str, Callable[[int, dict[str, Any]], None]] = {
@@ -51,6 +53,7 @@ class History:
             **self._members.takers,
             **self._approvals.takers,
             **self._dealings.takers,
+            **self._computations.takers,
         }
         self.participants = self._members.known
         self.approvals = self._approvals.known
@@ -58,6 +61,8 @@ class History:
         self.agreements = self._dealings.agreements
         self.cubes = self._dealings.cubes
         self.grants = self._dealings.grants
+        self.models = self._computations.models
+        self.jobs = self._computations.jobs
 
     @property
     def unjudged(self) -> int:
@@ -116,6 +121,8 @@ class History:
             bytes(self._answers.acknowledged),
             self._verdicts.save(),
             self.approvals,
+            self.models,
+            self.jobs,
         )
 
     def resume(self, begin: int, saved: Saved, look: Callable[[int], Mapping[str, Any] | None]) -> None:
@@ -123,6 +130,8 @@ class History:
         self.participants.update(saved.participants)
         self.datasets.update(saved.datasets)
         self.approvals.update(saved.approvals)
+        self.models.update(saved.models)
+        self.jobs.update(saved.jobs)
         self.policies.update(saved.policies)
         self._begun = begin > 0
         self._verdicts.resume(begin, saved.excuses)

@@ -70,6 +70,7 @@ MEANT: Final[Mapping[str, Meant]] = MappingProxyType(
         ),
         "cube.granted": Meant("query", {**_DATASET, "units": ("query.units",)}, "after", soon=True),
         "query.answered": Meant("query", {**_DATASET, "form": ("query.form",)}, "after", _COST, soon=True),
+        "sealed.computed": Meant("query", {**_CASE, "version": ("dataset.version",)}, "before", soon=True),
         "query.refused": Meant("query", {**_CASE, "form": ("query.form",)}, None, _COST, soon=True),
     }
 )

@@ -27,6 +27,7 @@ UNEXPLAINED: Final = (
 _NAMED: Final = 10  # erasures that the report names one by one
 
 _COUNTS: Final = {"version", "rows", "level", "units", "epsilon", "price", "entry", "answered"}
+_FLAGS: Final = {"releasable"}
 _LISTS: Final = {
     "roles": str, "forms": str, "reasons": str, "zones": str, "versions": int, "codes": str, "lifted": str,
 }  # fmt: skip
@@ -202,7 +203,8 @@ class _Form:
         self._names = frozenset([*names, *ADDED])
         self._counts = [name for name in names if name in _COUNTS]
         self._lists = [(name, _LISTS[name]) for name in names if name in _LISTS]
-        self._texts = [name for name in names if name not in _COUNTS and name not in _LISTS]
+        self._flags = [name for name in names if name in _FLAGS]
+        self._texts = [name for name in names if name not in {*_COUNTS, *_FLAGS, *_LISTS}]
 
     def fits(self, fields: dict[str, Any]) -> bool:
         """Return whether all is as it should be; what is not, `FormCheck` looks for."""
@@ -211,6 +213,8 @@ class _Form:
         if any(type(fields[name]) is not str for name in self._texts):
             return False
         if any(type(fields[name]) is not int or fields[name] < 0 for name in self._counts):
+            return False
+        if any(type(fields[name]) is not bool for name in self._flags):
             return False
         return all(_is_list(fields[name], kind) for name, kind in self._lists)
 
@@ -224,6 +228,8 @@ def _check_types(fields: dict[str, Any]) -> None:
             right = type(value) is int and value >= 0
         elif name in _LISTS:
             right = _is_list(value, _LISTS[name])
+        elif name in _FLAGS:
+            right = type(value) is bool
         else:
             right = isinstance(value, str)
         if not right:

@@ -37,7 +37,7 @@ EACH_SECONDS: Final = 0.02  # that a decision may take on average; ours take 0.0
 ALLOWED: Final = frozenset(
     {
         *("dataset.registered", "dataset.withdrawn", "approval.granted", "approval.rejected"),
-        *("agreement.concluded", "cube.granted", "query.answered"),
+        *("agreement.concluded", "cube.granted", "query.answered", "sealed.computed", "model.registered"),
     }
 )
 REFUSED: Final = frozenset({"query.refused", "negotiation.refused"})

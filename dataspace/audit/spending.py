@@ -19,6 +19,11 @@ _FREE: Final = frozenset(
 )
 
 
+# What has no noise costs no privacy budget; and what is one answer, whatever it holds, costs one unit.
+_WITHOUT_NOISE: Final = frozenset({Form.ROWS, Form.LOOKUP, Form.SCORE})
+_OF_ONE_UNIT: Final = frozenset({Form.AGGREGATE, Form.ENCRYPTED, Form.SEALED, Form.JOINT})
+
+
 class Spending:
     """Holds what entries cost against what agreements grant."""
 
@@ -49,14 +54,14 @@ class Spending:
             self._verdicts.wrong(index, "it refuses without a reason")
         if fields["units"] and not _FREE.isdisjoint(fields["reasons"]):
             self._verdicts.wrong(index, f"it costs {fields['units']} units, and no answer was made")
-        if fields["epsilon"] and fields["form"] != Form.ENCRYPTED:
+        if fields["epsilon"] and fields["form"] in _WITHOUT_NOISE:
             self._verdicts.wrong(index, f"it costs epsilon in the form {fields['form']}")
 
     def spend(self, index: int, fields: dict[str, Any], form: str, agreed: Agreed | None) -> None:
         """Charge an entry to the agreement it names, if that is known."""
         units, epsilon = fields["units"], fields["epsilon"]
         self._check_charge(index, fields)
-        if units > 1 and form != Form.ROWS:
+        if units > 1 and form in _OF_ONE_UNIT:
             self._verdicts.wrong(index, f"it costs {units} units, and one in the form {form} costs one")
         if agreed is None:
             return

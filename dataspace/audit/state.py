@@ -16,7 +16,7 @@ from sqlalchemy import JSON, cast, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
-from dataspace.audit import ledger_state, registered_state
+from dataspace.audit import computed_state, ledger_state, registered_state
 from dataspace.audit.comparison import MISSING, PAGE, UNEXPLAINED, Comparison, named
 from dataspace.audit.history import History
 from dataspace.audit.report import Notebook, Stage
@@ -285,6 +285,11 @@ TABLES: Final[Mapping[str, Callable[[Comparison], None]]] = MappingProxyType(
         "cube": cubes,
         "cube_grant": grants,
         "consumer_key": consumer_keys,
+        "released": computed_state.releases,
+        "repeatable": computed_state.repeatables,
+        "score_model": computed_state.models,
+        "joint_part": computed_state.joint_parts,
+        "sealed_job": computed_state.sealed_jobs,
         "acknowledgement": ledger_state.acknowledgements,
         "policy_bundle": policies,
         "policy_input": inputs,

@@ -119,6 +119,23 @@ class Negotiated:
     agreement: str | None = None
 
 
+@dataclass
+class Modelled:
+    """A model for encrypted scores: the fields of its entry, and the entry that withdrew it."""
+
+    fields: dict[str, Any]
+    entry: int
+    withdrawn: int | None = None
+
+
+@dataclass
+class Sealed:
+    """A computation on a sealed dataset, by its entry; at most one answer follows from it."""
+
+    fields: dict[str, Any]
+    entry: int
+
+
 @dataclass(frozen=True)
 class KeyFact:
     """A key that an entry names, and for what; `log` is the role of the log's own."""
@@ -147,6 +164,8 @@ class Saved:
     acknowledged: bytes
     excuses: "Excuses"
     approvals: dict[str, Approved] = field(default_factory=dict)
+    models: dict[str, Modelled] = field(default_factory=dict)
+    jobs: dict[str, Sealed] = field(default_factory=dict)
 
 
 @dataclass

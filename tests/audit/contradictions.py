@@ -3,7 +3,17 @@
 from typing import Any
 
 from tests.audit.decided import AGREEMENT, CONSUMER, UNITS
-from tests.audit.entries import ACKNOWLEDGED, ANSWER, GRANTED, MOVED, REFUSED, REGISTERED, TERMS
+from tests.audit.entries import (
+    ACKNOWLEDGED,
+    ANSWER,
+    COMPUTED,
+    GRANTED,
+    MODEL,
+    MOVED,
+    REFUSED,
+    REGISTERED,
+    TERMS,
+)
 from tests.audit.rows import SHA
 from tests.audit.scene import DECIDED
 
@@ -212,8 +222,8 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a refusal that costs privacy in the clear": (
         "query.refused",
-        {**REFUSED, "epsilon": 1},
-        "entry 30: it costs epsilon in the form aggregate",
+        {**REFUSED, "form": "rows", "epsilon": 1},
+        "entry 30: it costs epsilon in the form rows",
     ),
     "a refusal about another dataset": (
         "query.refused",
@@ -264,6 +274,36 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         "key.rotated",
         {"role": "anchor", "old": "o", "new": "n", "reason": "scheduled", "statement": ""},
         "entry 30: it rotates a key of anchor: only the log's own is, others are adopted",
+    ),
+    "a model of nothing": (
+        "model.registered",
+        {**MODEL, "dataset": "ds-9"},
+        "entry 30: version 1 of ds-9 was not registered before",
+    ),
+    "a model of another's dataset": (
+        "model.registered",
+        {**MODEL, "provider": CONSUMER, "by": CONSUMER},
+        f"entry 30: {CONSUMER} is not the provider of ds-1",
+    ),
+    "a model registered in another's name": (
+        "model.registered",
+        {**MODEL, "by": CONSUMER},
+        f"entry 30: {CONSUMER} is not the provider of sm-1",
+    ),
+    "a withdrawal of no model": (
+        "model.withdrawn",
+        {"model": "sm-9", "by": "pt-1"},
+        "entry 30: sm-9 was not registered before",
+    ),
+    "a computation in a form not agreed": (
+        "sealed.computed",
+        COMPUTED,
+        "entry 30: ag-1 does not cover the form sealed",
+    ),
+    "a computation without an agreement": (
+        "sealed.computed",
+        {**COMPUTED, "agreement": "ag-9"},
+        "entry 30: ag-9 was not concluded before",
     ),
     "an end of nothing": (
         "agreement.terminated",

@@ -26,6 +26,25 @@ REFUSED = {
     "epsilon": 0,
     **DECIDED,
 }
+MODEL = {
+    "model": "sm-1",
+    "dataset": DATASET,
+    "version": 1,
+    "provider": "pt-1",
+    "model_sha256": SHA,
+    "releasable": True,
+    "by": "pt-1",
+    **DECIDED,
+}
+COMPUTED = {
+    "job": "jb-1",
+    "agreement": AGREEMENT,
+    "dataset": DATASET,
+    "version": 1,
+    "plan_sha256": SHA,
+    "result_sha256": SHA,
+    **DECIDED,
+}
 ACKNOWLEDGED = {"agreement": AGREEMENT, "answered": 17, "answer_sha256": SHA, "by": CONSUMER}
 REGISTERED = {
     "dataset": DATASET,

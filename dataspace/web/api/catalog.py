@@ -152,6 +152,7 @@ class OfferTermsBody(Out):
     sample: Annotated[
         int, msgspec.Meta(description="of so many percent of the subjects rows leave", examples=[100])
     ]
+    exact: Annotated[bool, msgspec.Meta(description="whether aggregates may leave without noise")]
     expires: Moment
 
 

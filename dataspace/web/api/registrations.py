@@ -81,12 +81,29 @@ class OfferTermsIn(In):
     sample: Annotated[
         int, msgspec.Meta(description="of so many percent of the subjects rows leave", ge=1, le=100)
     ] = 100
+    exact: Annotated[bool, msgspec.Meta(description="whether aggregates may leave without noise")] = True
+    semi_honest: Annotated[
+        list[str],
+        msgspec.Meta(
+            description="participants that are trusted to follow the protocol, for the forms that need it",
+            examples=[["pt-0123456789abcdef"]],
+            max_length=100,
+        ),
+    ] = msgspec.field(default_factory=list)
+    dataset_epsilon: Annotated[
+        int,
+        msgspec.Meta(
+            description="what all consumers may be granted of it, in millionths; 0: what 32 need",
+            ge=0,
+            le=10**12,
+        ),
+    ] = 0
 
     def terms(self) -> OfferTerms:
         """Return them as the journey takes them."""
         given = msgspec.structs.asdict(self)
         methods = {column: msgspec.structs.asdict(one) for column, one in self.methods.items()}
-        listed = {"purposes": tuple(self.purposes), "forms": tuple(self.forms)}
+        listed = {name: tuple(getattr(self, name)) for name in ("purposes", "forms", "semi_honest")}
         return OfferTerms(**{**given, **listed, "methods": methods})
 
 

@@ -154,6 +154,9 @@ def _terms(form: Form, columns: Sequence[Column]) -> OfferTerms:
         automatic=bool(form.text("automatic")),
         methods=methods,
         sample=form.number("sample", 100),
+        exact=not form.text("noised"),
+        semi_honest=tuple(form.text("semi_honest").replace(",", " ").split()),
+        dataset_epsilon=form.number("dataset_epsilon") * _EPSILON,
     )
 
 
