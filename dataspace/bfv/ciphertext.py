@@ -10,7 +10,7 @@ given streams written anew, by us, around the coefficients.
 import struct
 from typing import Final
 
-from dataspace.bfv.stream import check_parameters, read_pair
+from dataspace.bfv.stream import check_parameters, read_fresh, read_pair
 from dataspace.errors import Malformed, TooLarge
 from dataspace.wire.parameters import ParameterSet
 from dataspace.wire.protobuf import fields, read_varint, refuse_secret_key
@@ -44,8 +44,8 @@ def read_vector(vector: bytes | memoryview, parameters: ParameterSet) -> bytes:
 
     Raises:
         TooLarge: it passes the limit of the parameter set.
-        Malformed: it is not one fresh ciphertext of this set, or its size is
-            not 1 to the number of slots.
+        Malformed: it is not one fresh ciphertext of this set, seeded or not, or
+            its size is not 1 to the number of slots.
 
     """
     if len(vector) > parameters.vector_limit:
@@ -54,7 +54,7 @@ def read_vector(vector: bytes | memoryview, parameters: ParameterSet) -> bytes:
     # The size is the sender's word and is not used: every answer has all slots.
     if not 1 <= _packed(_bytes(message[0x0A])) <= parameters.slots:
         raise Malformed(f"malformed vector: its size is not 1 to {parameters.slots}")
-    return read_pair(_bytes(message[0x12]), parameters, key=False)
+    return read_fresh(_bytes(message[0x12]), parameters)
 
 
 def write_vector(stream: bytes, slots: int) -> bytes:

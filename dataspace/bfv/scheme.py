@@ -54,7 +54,7 @@ class Scheme:
     def zero_sum(self) -> Any:
         """Return a plaintext whose slots are uniform modulo t, but for their sum, which is zero."""
         modulus, slots = self.parameters.plain_modulus, self.uniform(self.parameters.slots)
-        # 8192 numbers of 40 bits, and 16384 of 33, stay far below 64.
+        # 8192 numbers of 40 bits, and 16384 of 45, stay below 64.
         others = int(slots[1:].sum()) % modulus
         slots[0] = (modulus - others) % modulus
         mask = seal.Plaintext()

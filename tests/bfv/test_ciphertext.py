@@ -1,9 +1,11 @@
 import random
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import tenseal
 import tenseal.sealapi as seal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,13 +20,29 @@ from tests.privacy.scene import PARAMETERS, keys, query
 Change = Callable[[bytearray], None]
 
 
+@cache
+def whole() -> bytes:
+    """Return a vector that TenSEAL's own client made, with the public key."""
+    made: bytes = tenseal.bfv_vector(keys()._context, [5] * 8192).serialize()
+    return made
+
+
 def vector_with(change: Change, *, sizes: bytes = b"\x80\x40") -> bytes:
     """Return the query's vector, the bytes inside its compressed stream changed."""
-    inside = bytearray(read_vector(query().vector, PARAMETERS)[16:])
+    inside = bytearray(read_vector(whole(), PARAMETERS)[16:])
     change(inside)
     frame = pa.compress(bytes(inside), codec="zstd", asbytes=True)
     compressed = stream._HEADER.pack(0xA15E, 16, 4, 3, 2, 0, 16 + len(frame)) + frame
     return b"\x0a" + bytes([len(sizes)]) + sizes + write_vector(compressed, 1)[3:]
+
+
+def seeded_with(change: Change) -> bytes:
+    """Return a vector that the secret key made, with the bytes inside its compressed stream changed."""
+    inside = bytearray(read_vector(keys().seal([1, 2, 3]), PARAMETERS)[16:])
+    change(inside)
+    frame = pa.compress(bytes(inside), codec="zstd", asbytes=True)
+    compressed = stream._HEADER.pack(0xA15E, 16, 4, 3, 2, 0, 16 + len(frame)) + frame
+    return write_vector(compressed, PARAMETERS.slots)
 
 
 def put(at: int, value: bytes) -> Change:
@@ -39,12 +57,58 @@ def nothing(_: bytearray) -> None:
 
 
 def test_what_tenseal_writes_is_read() -> None:
-    assert len(read_vector(query().vector, PARAMETERS)) == 16 + 97 + 8 * 2 * 4 * 8192
+    assert len(read_vector(whole(), PARAMETERS)) == 16 + 97 + 8 * 2 * 4 * 8192
     assert len(read_context(keys().public, PARAMETERS)) == 16 + 97 + 8 * 2 * 5 * 8192
 
 
+def test_a_seeded_ciphertext_is_half_as_long_and_decrypts_to_what_was_encrypted() -> None:
+    vector = keys().seal([1, -2, 3])
+    assert len(vector) < 217_000
+    assert len(read_vector(vector, PARAMETERS)) == 16 + 97 + 8 * 4 * 8192 + 81
+    cipher = Circuit(PARAMETERS)._scheme.load(seal.Ciphertext(), read_vector(vector, PARAMETERS))
+    assert cipher.size() == 2
+    assert not cipher.is_transparent()
+    assert keys().open(vector)[:4] == [1, -2, 3, 0]
+    assert read_vector(seeded_with(nothing), PARAMETERS)[:97] == read_vector(vector, PARAMETERS)[:97]
+
+
+_SEED = 97 + 8 * 4 * 8192
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (0, bytes(32)),  # parms_id of no level
+        (32, b"\x01"),  # NTT form
+        (33, b"\x03"),  # three polynomials
+        (49, b"\x02"),  # fewer primes
+        (57, b"\x01"),  # a scale
+        (65, b"\x02"),  # a correction factor
+        (73, b"\x00"),  # the array's magic
+        (81, b"\x01"),  # ... and its length
+        (89, b"\x01"),  # another number of words
+        (97, PARAMETERS.coefficient_moduli[0].to_bytes(8, "little")),
+        (_SEED - 8, PARAMETERS.coefficient_moduli[3].to_bytes(8, "little")),
+        (_SEED, b"\x00"),  # the seed's magic
+        (_SEED + 5, b"\x02"),  # ... compressed
+        (_SEED + 8, b"\x52"),  # ... and its length
+        (_SEED + 16, b"\x00"),  # no generator
+        (_SEED + 16, b"\x02"),  # another generator
+    ],
+)
+def test_he_06_a_seeded_ciphertext_with_another_value_is_refused(at: int, value: bytes) -> None:
+    with pytest.raises(Malformed):
+        read_vector(seeded_with(put(at, value)), PARAMETERS)
+
+
+def test_he_04_a_seed_of_another_size_is_refused() -> None:
+    for change in (lambda inside: inside.extend(b"\x00"), lambda inside: inside.__delitem__(-1)):
+        with pytest.raises(Malformed):
+            read_vector(seeded_with(change), PARAMETERS)
+
+
 def test_what_is_compressed_again_is_read_the_same() -> None:
-    assert read_vector(vector_with(nothing), PARAMETERS) == read_vector(query().vector, PARAMETERS)
+    assert read_vector(vector_with(nothing), PARAMETERS) == read_vector(whole(), PARAMETERS)
 
 
 @pytest.mark.parametrize("sizes", [b"\x01", b"\x80\x40"])
