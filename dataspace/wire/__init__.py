@@ -13,3 +13,4 @@ ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 ENVELOPE = "application/vnd.dataspace.encrypted"  # an encrypted query or its answer
+OCTETS = "application/octet-stream"  # points of a lookup or an intersection

@@ -1,7 +1,8 @@
 """Envelopes of encrypted queries and answers: a head (JSON, compact, names sorted, ASCII), then bytes.
 
 A query's bytes are its vector and, until the key is pinned to the agreement,
-the public context; an answer's are one vector for each measure, in their order.
+the public context; an answer's are one vector for each measure, in their order,
+and zeros after them: answers to as many measures have one length.
 """
 
 import hashlib
@@ -17,8 +18,12 @@ from dataspace.wire.frame import join_parts, split_parts
 from dataspace.wire.parameters import parameter_set
 from dataspace.wire.protobuf import refuse_secret_key
 
-MEASURES_LIMIT: Final = 8  # of one cube, and so of one query
-HEAD_LIMIT: Final = 16_384
+# Of one cube, and so of one query: the normal equations of a regression on five columns take 28.
+MEASURES_LIMIT: Final = 32
+# So many names of two columns of 200 characters, none of them ASCII, take 78 kB.
+HEAD_LIMIT: Final = 100_000
+# Bytes: each ciphertext of an answer, which compress a little differently, is filled up to a multiple.
+BLOCK: Final = 4096
 _QUERY: Final = b"DSHQ\x01"
 _ANSWER: Final = b"DSHA\x01"
 _BINDING: Final = b"dataspace encrypted query v1\n"
@@ -60,6 +65,11 @@ class EncryptedQuery:
         """
         facts = {**self._facts(), "vector": hashlib.sha256(self.vector).hexdigest()}
         return hashlib.sha256(_BINDING + _compact(facts)).hexdigest()
+
+    @property
+    def head(self) -> tuple[str, str, str, str, int]:
+        """Return parameters, agreement, key, nonce and the second in which it expires."""
+        return self.parameters, self.agreement, self.key, self.nonce, self.expires
 
     def encode(self) -> bytes:
         """Return the envelope."""
@@ -113,7 +123,8 @@ class EncryptedAnswer:
     def encode(self) -> bytes:
         """Return the envelope."""
         facts = {name: getattr(self, name) for name in ("parameters", "cube", "key", "binding")}
-        return join_parts(_ANSWER, [_compact({**facts, "measures": list(self.measures)}), *self.vectors])
+        head = _compact({**facts, "measures": list(self.measures)})
+        return join_parts(_ANSWER, [head, *self.vectors, bytes(_filling(self.vectors))])
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -123,18 +134,30 @@ class EncryptedAnswer:
             Malformed: it is not one, or a part passes its limit.
 
         """
-        head, *vectors = split_parts(body, _ANSWER)
+        head, *vectors, filling = _answered(split_parts(body, _ANSWER))
         facts = _facts(head, ("parameters", "cube", "key", "binding"), also=())
         limit = parameter_set(facts["parameters"]).vector_limit
         for vector in vectors:
             _within(vector, "ciphertext", limit)
         if len(vectors) != len(facts["measures"]):
             raise Malformed("malformed envelope: want one vector for each measure")
+        if bytes(filling) != bytes(_filling(vectors)):
+            raise Malformed("malformed envelope: it is not filled up with zeros")
         return cls(**facts, vectors=tuple(bytes(vector) for vector in vectors))
 
 
+def _answered(parts: list[memoryview]) -> list[memoryview]:
+    if len(parts) < 3:
+        raise Malformed("malformed envelope: want a head, vectors and what fills it up")
+    return parts
+
+
+def _filling(vectors: Sequence[bytes | memoryview]) -> int:
+    return sum(-len(vector) % BLOCK for vector in vectors)
+
+
 def _facts(head: memoryview, tokens: Sequence[str], also: Sequence[str] = ("expires",)) -> dict[str, Any]:
-    """Return the head's members, each token checked; `measures` as a tuple of one to eight names."""
+    """Return the head's members, each token checked; `measures` as a tuple of names."""
     _within(head, "head", HEAD_LIMIT)
     try:
         facts = json.loads(bytes(head))

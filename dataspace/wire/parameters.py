@@ -17,6 +17,8 @@ class ParameterSet:
 
     The last of `coefficient_moduli` is SEAL's special prime, which only keys
     use. An answer keeps the first `answer_moduli` of them. Limits are bytes.
+    The time of an answer is a multiple of `bucket` milliseconds for each of
+    its ciphertexts and one more, whatever was asked.
     """
 
     id: str
@@ -26,6 +28,7 @@ class ParameterSet:
     answer_moduli: int
     context_limit: int
     vector_limit: int
+    bucket: int = 50
 
     @property
     def slots(self) -> int:
@@ -39,21 +42,25 @@ class ParameterSet:
         return hashlib.blake2b(struct.pack(f"<{len(words)}Q", *words), digest_size=32).digest()
 
 
-# The primes are SEAL's BFVDefault(8192, tc128): 218 bits, the most that the homomorphic encryption standard
-# allows at this degree for 128 bits of security. The plain modulus is the greatest prime of 40 bits that is
-# 1 modulo 16384, which is what batching needs.
 DEFAULT_PARAMETERS: Final = "bfv-8192-t40"
-PARAMETER_SETS: Final[Mapping[str, ParameterSet]] = {
-    DEFAULT_PARAMETERS: ParameterSet(
-        DEFAULT_PARAMETERS,
-        degree=8192,
-        plain_modulus=1099511480321,
-        coefficient_moduli=(8796092858369, 8796092792833, 17592186028033, 17592185438209, 17592184717313),
-        answer_moduli=2,
-        context_limit=600_000,
-        vector_limit=500_000,
-    ),
-}
+SELECTOR_PARAMETERS: Final = "bfv-16384-t45"
+# The primes are SEAL's BFVDefault of each degree for 128 bits of security: 218 and 438 bits, the most that
+# the homomorphic encryption standard allows. A plain modulus is 1 modulo twice the degree, which is what
+# batching needs: the two greatest such primes of 40 bits, and the greatest of 45.
+_PRIMES_8192: Final = (8796092858369, 8796092792833, 17592186028033, 17592185438209, 17592184717313)
+_PRIMES_16384: Final = (
+    *(281474976546817, 281474976317441, 281474975662081, 562949952798721, 562949952700417),
+    *(562949952274433, 562949951979521, 562949951881217, 562949951619073),
+)
+_SETS: Final = (
+    ParameterSet(DEFAULT_PARAMETERS, 8192, 1099511480321, _PRIMES_8192, 2, 600_000, 500_000, 50),
+    ParameterSet("bfv-8192-t40-b", 8192, 1099510890497, _PRIMES_8192, 2, 600_000, 500_000, 50),
+    ParameterSet(SELECTOR_PARAMETERS, 16384, 35184371138561, _PRIMES_16384, 2, 2_300_000, 2_000_000, 200),
+)
+PARAMETER_SETS: Final[Mapping[str, ParameterSet]] = {parameters.id: parameters for parameters in _SETS}
+# Those under which a cube is asked: what a total leaves modulo each of their plain moduli is, by the
+# Chinese remainder theorem, the total modulo their product, which has 80 bits.
+CUBE_SETS: Final = (DEFAULT_PARAMETERS, "bfv-8192-t40-b")
 
 
 def parameter_set(name: str) -> ParameterSet:

@@ -152,3 +152,23 @@ def test_he_04_a_changed_byte_of_a_query_is_noticed(at: int, change: int) -> Non
     changed[at % len(changed)] ^= change
     with pytest.raises(Malformed):
         EncryptedQuery.decode(changed)
+
+
+def test_qy_21_answers_to_as_many_measures_have_one_size() -> None:
+    lengths = {
+        len(replace(ANSWER, vectors=(bytes(size),)).encode()) for size in (1, 213_900, 4096, 214_500, 212_993)
+    }
+    assert len(lengths) == 2  # up to 4,096 bytes, and from 212,993 to 217,088
+    assert len(replace(ANSWER, vectors=(bytes(213_900),)).encode()) == len(
+        replace(ANSWER, vectors=(bytes(214_500),)).encode()
+    )
+
+
+def test_an_answer_that_is_filled_with_anything_but_zeros_is_refused() -> None:
+    head, vector, filling = map(bytes, split_parts(ANSWER.encode(), b"DSHA\x01"))
+    assert EncryptedAnswer.decode(join_parts(b"DSHA\x01", [head, vector, filling])) == ANSWER
+    for other in (filling[:-1], filling + b"\x00", b"\x01" + filling[1:]):
+        with pytest.raises(Malformed):
+            EncryptedAnswer.decode(join_parts(b"DSHA\x01", [head, vector, other]))
+    with pytest.raises(Malformed):
+        EncryptedAnswer.decode(join_parts(b"DSHA\x01", [head, vector]))
