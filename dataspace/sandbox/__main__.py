@@ -1,6 +1,6 @@
 """A worker process: confine, import the target, serve requests until the parent goes.
 
-python -m dataspace.sandbox MODULE:CLASS MEMORY DESCRIPTOR PARENT
+python -m dataspace.sandbox MODULE:CLASS MEMORY CPU DESCRIPTOR PARENT
 """
 
 import ctypes
@@ -25,9 +25,9 @@ _OUT_OF_MEMORY: Final = msgspec.msgpack.encode(["failed", "MemoryError"])  # mad
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def main(target: str, memory: str, descriptor: str, parent: str) -> None:
+def main(target: str, memory: str, cpu: str, descriptor: str, parent: str) -> None:
     """Serve one parent; return when it is gone, or after a failure that spoils the process."""
-    _confine(int(memory), int(parent))
+    _confine(int(memory), int(cpu), int(parent))
     with socket.socket(fileno=int(descriptor)) as link:
         reporter = _Reporter(link)
         try:
@@ -61,8 +61,11 @@ class _Reporter:
         self.asked, self._last = True, None
 
 
-def _confine(memory: int, parent: int) -> None:
+def _confine(memory: int, cpu: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if cpu:
+        # At the soft limit the kernel sends SIGXCPU, which ends us; at the hard one SIGKILL.
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     for limit, value in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CORE, 0),

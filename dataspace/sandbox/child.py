@@ -1,13 +1,16 @@
 """The parent's side of one worker process."""
 
+import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +22,7 @@ from dataspace.sandbox import frames
 START_SECONDS: Final = 60.0
 _AFFINITIES: Final = 64  # for how many affinities a worker is remembered
 _STAGE: Final = 32  # characters of a stage's name
+_GONE_SECONDS: Final = 1.0  # within which a process whose link has closed is over
 
 Progress = Callable[[str, int], object]  # is told a stage and how many percent of it are done
 
@@ -36,7 +40,7 @@ class Failed(Exception):
 class Child:
     """One worker process; used by one thread at a time, and started by one that outlives it."""
 
-    def __init__(self, target: str, memory: int) -> None:
+    def __init__(self, target: str, memory: int, cpu: int = 0) -> None:
         self.calls = 0
         self.claims = 0  # how many wait for this very child
         self._greeted = False
@@ -44,7 +48,7 @@ class Child:
         self._link, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = _process(target, memory, theirs.fileno())
+                self._process = _process(target, (memory, cpu), theirs.fileno())
             except OSError:
                 self._link.close()
                 raise
@@ -93,6 +97,21 @@ class Child:
         """Say whether this idle child is gone: it sends nothing unasked, so what can be read is the end."""
         return self._greeted and self._readable()
 
+    def seconds(self) -> float:
+        """Return the processor time that the living child has used; 0 where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        # utime and stime are fields 14 and 15 of proc(5); the split begins with field 3.
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def exhausted(self) -> bool:
+        """Say whether the kernel ended a child that is gone for the processor time it used."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_GONE_SECONDS) == -signal.SIGXCPU
+        return False
+
     def kill(self) -> None:
         """End the process at once; `bury` must follow."""
         self._process.kill()
@@ -129,8 +148,8 @@ def _is_stage(word: str) -> bool:
     return word.isascii() and word.isidentifier() and len(word) <= _STAGE
 
 
-def _process(target: str, memory: int, descriptor: int) -> subprocess.Popen[bytes]:
-    arguments = [target, str(memory), str(descriptor), str(os.getpid())]
+def _process(target: str, limits: tuple[int, int], descriptor: int) -> subprocess.Popen[bytes]:
+    arguments = [target, *map(str, limits), str(descriptor), str(os.getpid())]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "dataspace.sandbox", *arguments],
         stdin=subprocess.DEVNULL,

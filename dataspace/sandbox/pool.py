@@ -5,13 +5,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from dataspace.errors import DataSpaceError, TooCostly, TooMany, Unavailable
+from dataspace.errors import DataSpaceError, TooCostly, Unavailable
 from dataspace.sandbox.child import BY_CODE, START_SECONDS, Child, Failed, Progress
+from dataspace.sandbox.waiting import Waiting
 
 _RETRY_SECONDS: Final = 0.2
 _logger = logging.getLogger(__name__)
@@ -21,15 +22,27 @@ class Pool:
     """Workers that each hold one instance of the class `target` ("module:Class") and answer its methods.
 
     Processes start at the first call, or at `warm`. Calls come from any thread.
-    A call waits at most its deadline for a worker, and then runs at most its
-    deadline: a worker that passes it is killed and replaced in the background.
-    `memory` is bytes of address space, `deadline` seconds. `recycle`: a worker
-    is replaced after that many calls; 0 is never.
+    A call waits at most its deadline for a worker, in the turns of `waiting`,
+    and then runs at most its deadline: a worker that passes it is killed and
+    replaced in the background. `memory` is bytes of address space, `deadline`
+    seconds. `recycle`: a worker is replaced after that many calls; 0 is never.
+    `cpu`: seconds of processor time a worker may use in its life, at which the
+    kernel ends it, and at half of which it is replaced; 0 is any.
     """
 
-    def __init__(self, target: str, *, workers: int, memory: int, deadline: float, recycle: int = 0) -> None:
-        self._target, self._memory = target, memory
+    def __init__(
+        self,
+        target: str,
+        *,
+        workers: int,
+        memory: int,
+        deadline: float,
+        recycle: int = 0,
+        cpu: int = 0,
+    ) -> None:
+        self._target, self._memory, self._cpu = target, memory, cpu
         self._workers, self._deadline, self._recycle = workers, deadline, recycle
+        self._waiting = Waiting(workers)
         self._turn = threading.Condition()  # guards everything below
         self._children: list[Child] = []
         self._idle: list[Child] = []
@@ -55,7 +68,8 @@ class Pool:
         and the worker.
 
         Raises:
-            TooMany: no worker came free within the deadline.
+            TooMany: no worker came free within the deadline, or too many calls of this asker wait;
+                `retry_after` is the seconds after which one might.
             TooCostly: the call passed its deadline or the worker's memory.
             Unavailable: the worker did not start, died (`facts["died"]`), or raised what it should not.
             OutOfSpace: ... because the disk it wrote to is full.
@@ -106,7 +120,10 @@ class Pool:
     def _ask(self, child: Child, frame: bytes, seconds: float, progress: Progress | None = None) -> Any:
         with self._using(child):
             child.greet()
-            status, *rest = child.ask(frame, time.monotonic() + seconds, progress)
+            begun = time.monotonic()
+            status, *rest = child.ask(frame, begun + seconds, progress)
+        with self._turn:
+            self._waiting.lasted(time.monotonic() - begun)
         if status == "done":
             return rest[0]
         code, message, facts = rest
@@ -118,7 +135,7 @@ class Pool:
         sound = False
         try:
             yield
-            sound = not self._recycle or child.calls < self._recycle
+            sound = self._fit(child)
         except TimeoutError as error:
             raise TooCostly("the work passed its limit of time") from error
         except Failed as error:
@@ -129,26 +146,47 @@ class Pool:
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
             # Only the class: a worker led astray may have chosen the text.
             _logger.warning("a worker of %s is gone: %s", self._target, type(error).__name__)
+            if child.exhausted():
+                raise TooCostly("the work passed its limit of processor time") from error
             raise Unavailable("the worker died", died=not self._closed) from error
         finally:
             with self._turn:
                 self._idle.append(child) if sound and not self._closed else self._retire(child)
                 self._turn.notify_all()
 
+    def _fit(self, child: Child) -> bool:
+        """Say whether a child that answered is to answer more."""
+        worn = self._recycle and child.calls >= self._recycle
+        return not worn and not (self._cpu and 2 * child.seconds() >= self._cpu)
+
     def _take(self, affinity: str, until: float) -> Child:
+        """Take a child in the turn of this call's asker."""
         with self._turn:
-            failures = self._failures
-            while True:
-                self._order_missing()
-                if child := self._pick(affinity):
-                    self._idle.remove(child)
-                    child.remember(affinity)
-                    return child
-                if self._failures > failures and not self._children:
-                    raise Unavailable("no worker could be started")
-                if time.monotonic() >= until:
-                    raise TooMany("every worker is busy")
-                self._turn.wait(until - time.monotonic())
+            ticket = self._waiting.join()
+            served = False
+            try:
+                child = self._await(affinity, until, lambda: self._waiting.next() is ticket)
+                served = True
+                return child
+            finally:
+                (self._waiting.served if served else self._waiting.leave)(ticket)
+                # Whoever is next may have waited for this one alone.
+                self._turn.notify_all()
+
+    def _await(self, affinity: str, until: float, turn: Callable[[], bool]) -> Child:
+        """Wait for the turn and a child; the lock is held."""
+        failures = self._failures
+        while True:
+            self._order_missing()
+            if turn() and (child := self._pick(affinity)):
+                self._idle.remove(child)
+                child.remember(affinity)
+                return child
+            if self._failures > failures and not self._children:
+                raise Unavailable("no worker could be started")
+            if time.monotonic() >= until:
+                raise self._waiting.busy("every worker is busy")
+            self._turn.wait(until - time.monotonic())
 
     def _pick(self, affinity: str) -> Child | None:
         """Return the idle child that suits best; the lock is held."""
@@ -222,7 +260,7 @@ class Pool:
     def _start(self) -> None:
         child = None
         try:
-            child = Child(self._target, self._memory)
+            child = Child(self._target, self._memory, self._cpu)
         except OSError as error:
             _logger.warning("no worker of %s could be started: %s", self._target, error.strerror)
             time.sleep(_RETRY_SECONDS)

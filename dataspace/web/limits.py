@@ -2,16 +2,25 @@
 
 Work that waits for a worker process holds a thread of the server. What is
 above a limit is refused at once and holds none, so that logins, the ledger and
-other participants are still answered (ASVS 2.4.1).
+other participants are still answered (ASVS 2.4.1). The refusal says in how many
+seconds there might be room, by what took how long lately. What is under way is
+served in turns (`dataspace.sandbox.waiting`): here is said whose it is.
 """
 
+import math
 import threading
-from collections import Counter
+import time
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from dataspace.errors import TooMany
+from dataspace.sandbox import asking
+
+_RECENT: Final = 64  # durations that an estimate is made of
+_UNMEASURED: Final = 2.0  # seconds, before anything was
 
 
 class Limiter:
@@ -20,27 +29,50 @@ class Limiter:
     def __init__(self, what: str, *, each: int, total: int) -> None:
         self._what, self._each, self._total = what, each, total
         self._lock = threading.Lock()
-        self._held: Counter[str] = Counter()
+        self._begun: defaultdict[str, list[float]] = defaultdict(list)  # of what is under way, by participant
+        self._durations: deque[float] = deque(maxlen=_RECENT)
 
     @contextmanager
     def holding(self, participant: str) -> Iterator[None]:
         """Count one more while the context lasts.
 
         Raises:
-            TooMany: the participant, or all together, have as many as they may.
+            TooMany: the participant, or all together, have as many as they may; `retry_after` is the
+                seconds after which one of them should be done.
 
         """
-        with self._lock:
-            if self._held[participant] >= self._each or self._held.total() >= self._total:
-                limits = f"{self._each} of one participant, {self._total} of all"
-                raise TooMany(f"too many {self._what} at once: want at most {limits}", retry_after=2)
-            self._held[participant] += 1
+        begun = self._enter(participant)
         try:
-            yield
+            with asking(participant):
+                yield
         finally:
-            with self._lock:
-                self._held[participant] -= 1
-                self._held += Counter()  # forgets who has none
+            self._leave(participant, begun)
+
+    def _enter(self, participant: str) -> float:
+        with self._lock:
+            now, mine = time.monotonic(), self._begun.get(participant, [])
+            all_begun = [begun for theirs in self._begun.values() for begun in theirs]
+            if len(mine) >= self._each or len(all_begun) >= self._total:
+                raise self._refusal(now - min(mine if len(mine) >= self._each else all_begun))
+            self._begun[participant].append(now)
+            return now
+
+    def _leave(self, participant: str, begun: float) -> None:
+        with self._lock:
+            self._durations.append(time.monotonic() - begun)
+            self._begun[participant].remove(begun)
+            if not self._begun[participant]:
+                del self._begun[participant]
+
+    def _refusal(self, lasts: float) -> TooMany:
+        """Return the refusal; `lasts` is for how long the oldest has been under way."""
+        mean = sum(self._durations) / len(self._durations) if self._durations else _UNMEASURED
+        seconds = max(1, math.ceil(mean - lasts))
+        limits = f"{self._each} of one participant, {self._total} of all"
+        return TooMany(
+            f"too many {self._what} at once: want at most {limits}; try again in about {seconds} seconds",
+            retry_after=seconds,
+        )
 
 
 @dataclass(frozen=True)
