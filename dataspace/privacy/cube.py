@@ -22,7 +22,7 @@ from dataspace.privacy.spec import CubeSpec, Measure, Presence
 from dataspace.privacy.suppression import Cells, Key, suppress
 from dataspace.proof.canonical import canonical, parse
 from dataspace.wire.frame import join_parts, split_parts
-from dataspace.wire.parameters import ParameterSet, parameter_set
+from dataspace.wire.parameters import parameter_set
 
 _MAGIC: Final = b"DSCB\x01"
 _HEAD_LIMIT: Final = 1 << 26
@@ -45,17 +45,21 @@ class Cube:
         `bound` is the least 2^n - 1 that no value of the measure passes,
         taken from the noised values, which the consumer may know anyway. A
         total is exact while the weights' absolute values, added up, times
-        `bound` stay below half of the plain modulus. `noise` is the scale of
+        `bound` stay below half of the plain modulus, or of the product of the
+        plain moduli of all sets it was asked under. `noise` is the scale of
         the Laplace noise in each value, in units of 10^-precision: half of the
         values are less than 0.7 of it away from the exact ones, one in twenty
-        more than three of it. It follows from the specification alone.
+        more than three of it. `scale` is the same in millionths, not
+        rounded up to a whole unit. Both follow from the specification alone.
         """
         measures = [
             {
                 "name": name,
+                "columns": list(measure.columns),
                 "precision": measure.precision,
                 "bound": _bound(self.values[name]),
                 "noise": self.spec.noise(measure),
+                "scale": self.spec.scale(measure),
             }
             for name, measure in _named(self.spec).items()
         ]
@@ -102,8 +106,7 @@ def build(cells: Cells, spec: CubeSpec, min_group: int) -> Cube:
     Raises:
         Malformed: the cells are not those of the specification, or a subject
             has more rows in them than it allows.
-        Unprocessable: no cell has enough subjects to be shown, or a value
-            does not fit the plain modulus.
+        Unprocessable: no cell has enough subjects to be shown.
         TooLarge: more cells are left than a ciphertext has slots.
 
     The last two depend on noise that was drawn, and tell something of the
@@ -113,7 +116,7 @@ def build(cells: Cells, spec: CubeSpec, min_group: int) -> Cube:
     _check(cells, spec)
     if min_group < 1:
         raise Malformed(f"min_group is {min_group}, want at least 1")
-    parameters = parameter_set(spec.parameters)
+    slots = parameter_set(spec.parameters).slots
     # In the order of their keys, which says nothing about the order of rows.
     order = sorted(range(len(cells.keys)), key=lambda cell: canonical(list(cells.keys[cell])))
     keys = [cells.keys[cell] for cell in order]
@@ -122,13 +125,13 @@ def build(cells: Cells, spec: CubeSpec, min_group: int) -> Cube:
     kept = [cell for cell, present in zip(order, shown, strict=True) if present]
     if not kept:
         raise Unprocessable(_no_cell(spec), epsilon=spec.epsilon)
-    if len(kept) > parameters.slots:
-        message = f"more than {parameters.slots} cells: choose coarser dimensions"
-        raise TooLarge(message, limit=parameters.slots, epsilon=spec.epsilon)
+    if len(kept) > slots:
+        message = f"more than {slots} cells: choose coarser dimensions"
+        raise TooLarge(message, limit=slots, epsilon=spec.epsilon)
     values = {}
     for name, measure in _named(spec).items():
         column = cells.sums[measure.column] if measure.column else cells.count
-        values[name] = _noised([column[cell] for cell in kept], spec, measure, parameters)
+        values[name] = _noised([column[cell] for cell in kept], spec, measure)
     return Cube(spec, tuple(cells.keys[cell] for cell in kept), values)
 
 
@@ -173,14 +176,10 @@ def _observe(subjects: Sequence[int], spec: CubeSpec, min_group: int) -> list[in
     ]
 
 
-def _noised(
-    values: Sequence[int], spec: CubeSpec, measure: Measure, parameters: ParameterSet
-) -> tuple[int, ...]:
-    noised = add_noise(values, sensitivity=spec.sensitivity(measure), epsilon=spec.share)
-    if 2 * max(map(abs, noised)) >= parameters.plain_modulus:
-        message = f"a value of {measure.name} passes the plain modulus: lower its precision"
-        raise Unprocessable(message, epsilon=spec.epsilon)
-    return tuple(noised)
+def _noised(values: Sequence[int], spec: CubeSpec, measure: Measure) -> tuple[int, ...]:
+    # Of zeros, and added here: sums have 62 bits, and what noise is added to there has 53.
+    noise = add_noise([0] * len(values), sensitivity=spec.sensitivity(measure), epsilon=spec.share)
+    return tuple(value + drawn for value, drawn in zip(values, noise, strict=True))
 
 
 def _check(cells: Cells, spec: CubeSpec) -> None:

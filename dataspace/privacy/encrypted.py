@@ -1,14 +1,17 @@
 """Answers to encrypted queries: the class that lives in a worker process with TenSEAL's SEAL.
 
 Whatever comes in is a consumer's, and hostile; `ciphertext` reads it. What is
-kept between requests are encoded cubes and public keys, by digest, the least
-recently used first to go.
+kept between requests are encoded measures of cubes and public keys, by digest,
+the least recently used first to go. A measure is encoded at its first query
+under a parameter set: one whose values pass the plain modulus leaves what is
+left modulo it, and the consumer puts the answers of two sets together.
 """
 
 import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from dataspace.bfv.ciphertext import read_context, read_vector, write_vector
@@ -16,10 +19,11 @@ from dataspace.errors import Malformed, NotFound, Unprocessable
 from dataspace.privacy.circuit import Circuit
 from dataspace.privacy.cube import Cube
 from dataspace.wire.envelope import EncryptedAnswer, EncryptedQuery
-from dataspace.wire.parameters import PARAMETER_SETS, ParameterSet, parameter_set
+from dataspace.wire.parameters import CUBE_SETS, ParameterSet, parameter_set
 
-_CUBES: Final = 32  # 256 kB for each measure of each
-_KEYS: Final = 32  # 0.7 MB each
+_OPERANDS: Final = 96  # 262 kB each: a worker stays far below 200 MB
+_KEYS: Final = 16  # 0.7 MB each
+_Name = tuple[str, ...]
 
 T = TypeVar("T")
 
@@ -28,8 +32,10 @@ class Evaluator:
     """Answers encrypted queries over cubes; the target of a `dataspace.sandbox.Pool`."""
 
     def __init__(self) -> None:
-        self._circuits = {name: Circuit(parameters) for name, parameters in PARAMETER_SETS.items()}
-        self._cubes: _Recent[dict[str, Any]] = _Recent(_CUBES)
+        self._circuits: dict[str, Circuit] = {}
+        # The one of most queries at once, while nobody waits: it takes a while.
+        self._circuit(CUBE_SETS[0])
+        self._operands: _Recent[Any] = _Recent(_OPERANDS)
         self._keys: _Recent[Any] = _Recent(_KEYS)
 
     def admit(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,48 +58,54 @@ class Evaluator:
 
         Raises:
             Malformed: the envelope, the context or the ciphertext is.
-            Unprocessable: the query is under another key, another parameter
-                set or for another cube.
+            Unprocessable: the query is under another key, under a parameter
+                set that is not for cubes, or for another cube.
             NotFound: the cube has no such measure.
 
         """
         query = EncryptedQuery.decode(request["query"])
-        operands = self._operands(request["cube_id"], request["cube"], query)
-        parameters, circuit = parameter_set(query.parameters), self._circuits[query.parameters]
+        circuit, parameters = self._circuit(query.parameters), parameter_set(query.parameters)
+        operands = self._encoded(request["cube_id"], request["cube"], query)
         key, encryptor = self._key(request["context"] or query.context, parameters)
         if not hmac.compare_digest(key, query.key):
             raise Unprocessable("the query is not under the key of its agreement")
         weights = circuit.query(read_vector(query.vector, parameters))
-        streams = [circuit.answer(weights, operands[name], encryptor) for name in query.measures]
+        streams = [circuit.answer(weights, operand, encryptor) for operand in operands]
         vectors = tuple(write_vector(stream, parameters.slots) for stream in streams)
         facts = query.parameters, query.cube, query.key, query.binding, query.measures
         return {"answer": EncryptedAnswer(*facts, vectors).encode()}
 
     def evict(self, request: Mapping[str, Any]) -> None:
         """Forget the cube of `{"cube_id"}`."""
-        self._cubes.drop(lambda name: name[0] == request["cube_id"])
+        self._operands.drop(lambda name: name[0] == request["cube_id"])
 
-    def _operands(self, cube_id: str, data: bytes, query: EncryptedQuery) -> dict[str, Any]:
+    def _encoded(self, cube_id: str, data: bytes, query: EncryptedQuery) -> list[Any]:
+        """Return the operands of the query's measures; the cube is read only where one is not at hand."""
         if query.cube != cube_id:
             raise Unprocessable("the query is for another cube")
-        operands = self._cubes.get((cube_id, _digest(data)), lambda: self._encode(Cube.from_bytes(data)))
-        if operands["parameters"] != query.parameters:
-            raise Unprocessable("the query is under another parameter set than the cube")
-        missing = [name for name in query.measures if name not in operands["measures"]]
-        if missing:
+        names = [(cube_id, _digest(data), query.parameters, measure) for measure in query.measures]
+        if all(name in self._operands for name in names):
+            return [self._operands.get(name, dict) for name in names]
+        cube, circuit = Cube.from_bytes(data), self._circuit(query.parameters)
+        if not cube.values.keys() >= set(query.measures):
             raise NotFound("the cube has no such measure")
-        return dict(operands["measures"])
+        return [
+            self._operands.get(name, partial(circuit.operand, cube.values[measure]))
+            for name, measure in zip(names, query.measures, strict=True)
+        ]
 
-    def _encode(self, cube: Cube) -> dict[str, Any]:
-        circuit = self._circuits[cube.spec.parameters]
-        measures = {name: circuit.operand(values) for name, values in cube.values.items()}
-        return {"parameters": cube.spec.parameters, "measures": measures}
+    def _circuit(self, name: str) -> Circuit:
+        if name not in CUBE_SETS:
+            raise Unprocessable(f"a cube is not asked under this parameter set, but {' or '.join(CUBE_SETS)}")
+        if name not in self._circuits:
+            self._circuits[name] = Circuit(parameter_set(name))
+        return self._circuits[name]
 
     def _key(self, context: bytes, parameters: ParameterSet) -> tuple[str, Any]:
         if not context:
             raise Malformed("no public context came with the query, and none is pinned")
         digest = _digest(context)
-        circuit = self._circuits[parameters.id]
+        circuit = self._circuit(parameters.id)
         # The digest is of all bytes, so that what is found was checked when it was put there.
         return digest, self._keys.get(
             (parameters.id, digest), lambda: circuit.key(read_context(context, parameters))
@@ -105,9 +117,12 @@ class _Recent(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held: OrderedDict[tuple[str, str], T] = OrderedDict()
+        self._held: OrderedDict[_Name, T] = OrderedDict()
 
-    def get(self, name: tuple[str, str], make: Callable[[], T]) -> T:
+    def __contains__(self, name: _Name) -> bool:
+        return name in self._held
+
+    def get(self, name: _Name, make: Callable[[], T]) -> T:
         if name not in self._held:
             self._held[name] = make()
         self._held.move_to_end(name)
@@ -115,7 +130,7 @@ class _Recent(Generic[T]):
             self._held.popitem(last=False)
         return self._held[name]
 
-    def drop(self, chosen: Callable[[tuple[str, str]], bool]) -> None:
+    def drop(self, chosen: Callable[[_Name], bool]) -> None:
         for name in [name for name in self._held if chosen(name)]:
             del self._held[name]
 

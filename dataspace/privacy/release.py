@@ -19,8 +19,8 @@ subject, each row is one.
 
 What this does not do: classes are of single rows. Where a subject has many rows
 and leaves under a pseudonym, all its rows together may be rarer than any of them.
-And it is of rows alone: aggregates count rows that it withholds or recodes. Whoever
-has both may subtract them, and what is left is about those few.
+And it is of rows alone: aggregates count rows that it withholds or recodes. What
+whoever has both could subtract, the history of exact aggregates refuses (`history`).
 
 The same SQL measures a release (`catalog.assess`) and enforces it (`transfer`).
 """

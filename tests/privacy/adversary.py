@@ -48,10 +48,10 @@ def ratio(answer: bytes, query: bytes) -> Any:
 
 
 def noise(circuit: Circuit, saved: bytes) -> Any:
-    """Return t * (c0 + c1 s) modulo q, centred: the noise, of a ciphertext in NTT form at the first level."""
+    """Return t * (c0 + c1 s) modulo q, centred: the noise, of a ciphertext in NTT form at any level."""
     c0, c1 = pair(saved)
-    moduli = _MODULI[:-1]
-    phase = (c0 + c1 * _secret()) % moduli * PARAMETERS.plain_modulus % moduli
+    moduli = _MODULI[: len(c0)]
+    phase = (c0 + c1 * _secret()[: len(c0)]) % moduli * PARAMETERS.plain_modulus % moduli
     plain = _from_ntt(circuit, phase)
     total = int(np.prod(moduli))
     lifts = [total // int(prime) * pow(total // int(prime), -1, int(prime)) for prime in moduli[:, 0]]
@@ -91,7 +91,8 @@ def _secret() -> Any:
 
 def _from_ntt(circuit: Circuit, values: Any) -> Any:
     """Return residues out of NTT form: SEAL does it to a ciphertext whose halves they are."""
-    head = stream._CIPHERTEXT.pack(PARAMETERS.parms_id(4), 1, 2, PARAMETERS.degree, 4, 1.0, 1)
+    primes = len(values)
+    head = stream._CIPHERTEXT.pack(PARAMETERS.parms_id(primes), 1, 2, PARAMETERS.degree, primes, 1.0, 1)
     words = np.stack([values, values]).astype("<u8").tobytes()
     cipher = circuit._scheme.load(
         seal.Ciphertext(), stream._wrap(head + stream._array(words, len(words) // 8))
@@ -109,3 +110,17 @@ def _inside(saved: bytes) -> bytes:
     short = saved[20] >> 6 == 1
     size = int.from_bytes(saved[21 : 23 if short else 25], "little") + 256 * short
     return bytes(pa.decompress(saved[16:], decompressed_size=size, codec="zstd", asbytes=True))
+
+
+def answer_noise(circuit: Circuit, saved: bytes) -> list[float]:
+    """Return the noise of an answer, switched down to two primes, in units of q: from -0.5 to 0.5."""
+    moduli = _MODULI[: PARAMETERS.answer_moduli]
+    cipher = circuit._scheme.load(seal.Ciphertext(), saved)
+    circuit._evaluator.transform_to_ntt_inplace(cipher)
+    c0, c1 = pair(circuit._scheme.save(cipher))
+    phase = (c0 + c1 * _secret()[: len(moduli)]) % moduli * PARAMETERS.plain_modulus % moduli
+    plain = _from_ntt(circuit, phase)
+    total = int(np.prod(moduli))
+    lifts = [total // int(prime) * pow(total // int(prime), -1, int(prime)) for prime in moduli[:, 0]]
+    whole = _centred(sum(row * lift for row, lift in zip(plain, lifts, strict=True)) % total, total)
+    return [int(value) / total for value in whole]

@@ -59,17 +59,17 @@ def answered() -> Any:
     return circuit()._scheme.load(seal.Ciphertext(), circuit().answer(*parts()))
 
 
-def test_the_ratio_of_ciphertexts_is_the_whole_operand_of_a_naive_answer() -> None:
+def test_he_09_the_ratio_of_ciphertexts_is_the_whole_operand_of_a_naive_answer() -> None:
     operand = adversary.residues(circuit(), parts()[1])[0]
     assert adversary.matching(adversary.ratio(naive(), asked()), operand) == FULL
 
 
-def test_the_ratio_of_ciphertexts_says_nothing_of_a_flooded_answer() -> None:
+def test_he_09_the_ratio_of_ciphertexts_says_nothing_of_a_flooded_answer() -> None:
     operand = adversary.residues(circuit(), parts()[1])[0]
     assert adversary.matching(adversary.ratio(flooded(), asked()), operand) == 0
 
 
-def test_the_ratio_of_ciphertexts_says_nothing_of_the_answer_as_it_is_sent() -> None:
+def test_he_09_the_ratio_of_ciphertexts_says_nothing_of_the_answer_as_it_is_sent() -> None:
     sent, theirs = (
         answered(),
         circuit()._scheme.load(seal.Ciphertext(), read_vector(query().vector, PARAMETERS)),
@@ -82,14 +82,15 @@ def test_the_ratio_of_ciphertexts_says_nothing_of_the_answer_as_it_is_sent() -> 
     assert adversary.matching(found, adversary.residues(circuit(), parts()[1])[0]) == 0
 
 
-def test_the_noise_is_the_whole_operand_of_an_answer_with_a_fresh_zero() -> None:
+def test_he_09_the_noise_is_the_whole_operand_of_an_answer_with_a_fresh_zero() -> None:
     quotient = adversary.quotient(
         adversary.noise(circuit(), freshened()), adversary.noise(circuit(), asked())
     )
-    assert adversary.matching(quotient, adversary.coefficients(circuit(), VALUES)) > 0.99 * FULL
+    # Noise is divided by what the consumer knows of it: the smaller that is, the less of the rest is exact.
+    assert adversary.matching(quotient, adversary.coefficients(circuit(), VALUES)) > 0.9 * FULL
 
 
-def test_the_noise_says_nothing_of_a_flooded_answer() -> None:
+def test_he_09_the_noise_says_nothing_of_a_flooded_answer() -> None:
     quotient = adversary.quotient(adversary.noise(circuit(), flooded()), adversary.noise(circuit(), asked()))
     wanted = adversary.coefficients(circuit(), VALUES)
     assert adversary.matching(quotient, wanted) == 0

@@ -91,11 +91,20 @@ def test_a_cube_without_cells_is_refused_and_costs_its_epsilon() -> None:
     assert refusal.value.facts == {"epsilon": 90_000_000}
 
 
-def test_a_value_beyond_the_plain_modulus_is_refused() -> None:
-    high = {**AMOUNT, "high": 1 << 38}
-    data = {"keys": [["x"]], "subjects": [100], "count": [100], "sums": {"amount": [100 << 38]}}
-    with pytest.raises(Unprocessable, match="plain modulus"):
-        build(Cells.from_json(data), spec(measures=[high]), 10)
+def test_a_value_beyond_the_plain_modulus_and_the_doubles_is_kept_to_the_last_unit() -> None:
+    high = {**AMOUNT, "high": 1 << 30}
+    exact = [(10**8 << 30) - 1]
+    data = {"keys": [["x"]], "subjects": [10**8], "count": [10**8], "sums": {"amount": exact}}
+    cube = build(Cells.from_json(data), spec(measures=[high]), 10)
+    [value] = cube.values["sum(amount)"]
+    assert abs(value - exact[0]) < 40 * cube.spec.noise(cube.spec.measures[0])
+    assert Cube.from_bytes(cube.to_bytes()) == cube
+
+
+def test_a_cube_without_dimensions_is_one_cell() -> None:
+    data = {"keys": [[]], "subjects": [500], "count": [500], "sums": {"amount": [900]}}
+    cube = build(Cells.from_json(data), spec(dimensions=[]), 10)
+    assert cube.keys == ((),)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from itertools import product
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 from dataspace.errors import Malformed
 from dataspace.privacy.spec import CubeSpec, Presence
 
-AMOUNT = {"kind": "sum", "column": "amount", "low": -20, "high": 50, "precision": 2}
+FACTOR = {"column": "amount", "low": -20, "high": 50, "precision": 2}
+AMOUNT = {"kind": "sum", **FACTOR}
 SPEC: dict[str, Any] = {
     "dimensions": ["year", "city"],
     "measures": [AMOUNT, {"kind": "count"}],
@@ -39,6 +41,54 @@ def test_one_subject_changes_a_count_by_its_rows_and_a_sum_by_the_greater_bound_
     }
 
 
+@pytest.mark.parametrize(
+    ("bounds", "peak"),
+    [
+        (((-20, 50), (-3, 2)), 150),  # 50 * -3
+        (((-20, 10), (-3, 2)), 60),  # -20 * -3
+        (((-5, -1), (0, 7)), 35),
+        (((-20, 10), (-20, 10)), 400),  # of a square
+    ],
+)
+def test_a_product_changes_by_what_its_bounds_give_at_most_and_reaches_it(
+    bounds: tuple[tuple[int, int], tuple[int, int]], peak: int
+) -> None:
+    names = ("a", "a" if bounds[0] == bounds[1] else "b")
+    factors = [
+        {"column": name, "low": low, "high": high, "precision": place}
+        for place, (name, (low, high)) in enumerate(zip(names, bounds, strict=True))
+    ]
+    if names == ("a", "a"):
+        factors = [factors[0]] * 2
+    spec = CubeSpec.from_json({**SPEC, "measures": [{"kind": "product", "factors": factors}]})
+    [measure] = spec.measures
+    unit = 10**measure.precision
+    values = [range(low, high + 1) for low, high in bounds]
+    pairs = zip(*values, strict=False) if names == ("a", "a") else product(*values)
+    assert max(abs(one * other) for one, other in pairs) * unit == measure.peak == peak * unit
+    assert spec.sensitivity(measure) == 3 * measure.peak
+
+
+def test_a_product_is_the_same_in_either_order_and_is_read_as_it_was_written() -> None:
+    other = {**FACTOR, "column": "age", "precision": 0}
+    turned = [
+        CubeSpec.from_json({**SPEC, "measures": [{"kind": "product", "factors": factors}]})
+        for factors in ([FACTOR, other], [other, FACTOR])
+    ]
+    assert turned[0] == turned[1] == CubeSpec.from_json(turned[0].to_json())
+    assert turned[0].measures[0].name == "sum(age*amount)"
+
+
+def test_bins_and_completeness_are_of_the_specification() -> None:
+    asked = {**SPEC, "dimensions": [{"column": "age", "bands": "18,35"}, "city"], "complete": True}
+    spec = CubeSpec.from_json(asked)
+    assert spec == CubeSpec.from_json(spec.to_json())
+    assert (spec.dimensions, spec.bins) == (("age", "city"), {"age": {"bands": "18,35"}})
+    plain = CubeSpec.from_json({**asked, "complete": False})
+    assert b"complete" not in plain.canonical()
+    assert spec.canonical() != plain.canonical()
+
+
 def test_epsilon_is_shared_by_measures_and_presence() -> None:
     assert CubeSpec.from_json(SPEC).share == 333_333
     assert CubeSpec.from_json({**SPEC, "presence": "exact"}).share == 500_000
@@ -51,8 +101,14 @@ def test_presence_is_noised_unless_it_is_said() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"dimensions": []},
         {"dimensions": ["a", "a"]},
+        {"dimensions": ["a", {"column": "a", "width": 10}]},
+        {"dimensions": [{"column": "a"}]},
+        {"dimensions": [{"column": "a", "width": 0}]},
+        {"dimensions": [{"column": "a", "width": 10, "bands": "1,2"}]},
+        {"dimensions": [{"column": "a", "bands": "2,1"}]},
+        {"dimensions": [{"column": "a", "unit": "year"}]},
+        {"complete": 1},
         {"dimensions": ["a", "b", "c", "d", "e"]},
         {"dimensions": ["a\n"]},
         {"dimensions": "city"},
@@ -64,6 +120,13 @@ def test_presence_is_noised_unless_it_is_said() -> None:
         {"measures": [{**AMOUNT, "high": 1 << 41}]},
         {"measures": [{**AMOUNT, "precision": 7}]},
         {"measures": [{**AMOUNT, "column": ""}]},
+        {"measures": [{"kind": "product", "factors": [FACTOR]}]},
+        {"measures": [{"kind": "product", "factors": [FACTOR, FACTOR, FACTOR]}]},
+        {"measures": [{"kind": "product", "factors": [FACTOR, {**FACTOR, "high": 51}]}]},
+        # Beyond what numbers can be: of a subject's part, and of the noise.
+        {"measures": [{"kind": "product", "factors": [{**FACTOR, "high": 1 << 33}] * 2}]},
+        {"measures": [{**AMOUNT, "high": 1 << 33}], "epsilon": 2},
+        {"measures": [{**AMOUNT, "column": f"c{n}"} for n in range(33)]},
         {"max_rows": 0},
         {"max_rows": True},
         {"epsilon": 0},
