@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from dataspace.errors import Conflict, NotFound, Refused, Unprocessable
+from dataspace.membership.entity import entity_digest
 from dataspace.membership.member import Applicant, Member, listed_roles, listed_zones
 from dataspace.participants.access import (
     Caller,
@@ -99,13 +100,18 @@ class Membership:
         roles: Collection[Role] | None = None,
         status: Status | None = None,
         zones: Collection[str] | None = None,
+        entity: str | None = None,
     ) -> Member:
         """Give a participant other roles or zones, suspend it or bring it back; its portal sessions end.
+
+        `entity` is the identifier of the legal entity behind it, as on its licence: it
+        is kept, and told, as a digest alone. Accounts of one entity share one privacy budget.
 
         Raises:
             PolicyDenied: the caller is no operator.
             NotFound: there is no such participant, or no such zone.
-            Unprocessable: no role is left, or zones are given to somebody who is no auditor.
+            Unprocessable: no role is left, zones are given to somebody who is no auditor, or the entity
+                is no identifier.
             Refused: an operator may not suspend or demote itself: the space would be left without one.
 
         """
@@ -113,6 +119,7 @@ class Membership:
         ensure(decision)
         if participant == caller.id:
             raise Refused("an operator cannot change its own roles or status: ask another operator")
+        named = None if entity is None else entity_digest(self._space.keys, entity)
 
         def act(session: Session) -> Member:
             found = _known(session, participant)
@@ -129,6 +136,8 @@ class Membership:
                 status=found.status,
                 by=caller.id,
             )
+            if named is not None and named != found.entity:
+                self._name(session, found, named, caller.id)
             if zones is not None:
                 self._assign(session, found, listed_zones(self._space, zones, found.role_set), caller.id)
             return Member.of(found)
@@ -243,6 +252,13 @@ class Membership:
         )
         self._assign(session, participant, listed_zones(self._space, applicant.zones, applicant.roles), by)
         return Admission(Member.of(participant), token, entry)
+
+    def _name(self, session: Session, found: Participant, entity: str, by: str) -> None:
+        found.entity = entity
+        session.add(found)
+        self._space.log.append(
+            session, "participant.entity", participant=found.id, entity_sha256=entity, by=by
+        )
 
     def _assign(self, session: Session, auditor: Participant, zones: str, by: str) -> None:
         """Bound what an auditor may read to `zones`, as an entry of its own; the same bounds are none."""

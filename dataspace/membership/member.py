@@ -14,7 +14,10 @@ _LOGIN = re.compile(r"[A-Za-z0-9._@-]{3,64}")
 
 @dataclass(frozen=True)
 class Member:
-    """A participant as others may see it; `zones` bounds an auditor's sight, empty it is every zone."""
+    """A participant as others may see it; `zones` bounds an auditor's sight, empty it is every zone.
+
+    `entity` is equal for accounts of one legal entity, and empty where none is named.
+    """
 
     id: str
     name: str
@@ -22,6 +25,7 @@ class Member:
     roles: tuple[Role, ...]
     status: Status
     zones: tuple[str, ...] = ()
+    entity: str = ""
 
     @classmethod
     def of(cls, participant: Participant) -> "Member":
@@ -33,6 +37,7 @@ class Member:
             tuple(sorted(participant.role_set)),
             Status(participant.status),
             tuple(sorted(participant.zone_set)),
+            participant.entity,
         )
 
 

@@ -28,8 +28,9 @@ class Participant(SQLModel, table=True):
     """An organisation; `roles` and `zones` are comma-separated, sorted lists.
 
     `zones` bounds what an auditor may read; empty, it is every zone. `entity`
-    names the legal person behind it: accounts of one entity share one privacy
-    budget on a dataset; empty, the participant is its own.
+    is the digest of the identifier of the legal entity behind it, the same for all
+    of its accounts (`membership.entity`): they share one privacy budget on a
+    dataset; empty, the participant is its own.
     """
 
     id: str = Field(primary_key=True)
