@@ -17,7 +17,7 @@ from dataspace.keys import fresh_key
 from dataspace.negotiation.look import Dealings
 from dataspace.negotiation.models import Agreement, Negotiation
 from dataspace.negotiation.parties import agreement_of, negotiation_of, offered_dataset, side_of
-from dataspace.negotiation.promise import promised
+from dataspace.negotiation.promise import ensure_promisable, promised
 from dataspace.negotiation.states import Message, Side, State, after
 from dataspace.negotiation.terms import Terms, offer_facts, terms_of
 from dataspace.participants.access import Caller, require
@@ -40,6 +40,7 @@ class Negotiator(Dealings):
             NotFound: there is no such offer, or its dataset is withdrawn.
             PolicyDenied: the policy denies it; the denial is an entry.
             Unprocessable: more units than the offer has, or none.
+            Conflict: the dataset's epsilon was promised to another just now.
 
         """
         with self._space.database.reading() as session:
@@ -77,6 +78,7 @@ class Negotiator(Dealings):
         Raises:
             NotFound: the negotiation is not the caller's, or the dataset was withdrawn.
             IllegalTransition: it does not stand where it can be agreed to.
+            Conflict: the dataset's epsilon was promised to others in the meantime.
 
         """
         require(caller, Role.PROVIDER)
@@ -126,16 +128,16 @@ class Negotiator(Dealings):
         return self._space.database.commit(act)
 
     def end(self, caller: Caller, agreement: str) -> Agreement:
-        """End a finalized agreement, from either side: no query is answered under it any more.
+        """End an agreement in force or suspended, from either side: no query is answered under it any more.
 
         Raises:
-            Conflict: it is not in force.
+            Conflict: it is neither.
 
         """
 
         def act(session: Session) -> Agreement:
             found = agreement_of(session, caller, agreement)
-            if found.state != State.FINALIZED:
+            if found.state not in (State.FINALIZED, State.SUSPENDED):
                 raise Conflict(f"the agreement is {found.state}, want {State.FINALIZED}")
             found.state = State.TERMINATED
             session.add(found)
@@ -252,6 +254,8 @@ class Negotiator(Dealings):
     def _conclude(
         self, session: Session, found: Negotiation, offered: Offer, dataset: Dataset, versions: list[int]
     ) -> Agreement:
+        # Since the policy was asked another consumer may have been promised the same epsilon (attack QY-10).
+        ensure_promisable(session, dataset, found.consumer, found.terms["epsilon"])
         now, terms, identifier = self._space.clock(), found.terms, mint("ag")
         expires = min(offered.expires, now + timedelta(days=offered.days))
         digest = hashlib.sha256(

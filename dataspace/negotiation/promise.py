@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
+from dataspace.catalog.models import Dataset
+from dataspace.errors import Conflict
+
 _PROMISED = text(
     "SELECT mine, sum(most) FROM (SELECT max(agreement.epsilon) AS most, "
     "coalesce(nullif(they.entity, ''), they.id) = coalesce(nullif(me.entity, ''), me.id) AS mine "
@@ -33,3 +36,20 @@ def promised(session: Session, dataset: str, consumer: str) -> Promise:
     rows = session.connection().execute(_PROMISED, {"dataset": dataset, "consumer": consumer})
     found = {bool(mine): int(most) for mine, most in rows}
     return Promise(found.get(False, 0), found.get(True, 0))
+
+
+def ensure_promisable(session: Session, dataset: Dataset, consumer: str, epsilon: int) -> None:
+    """Let an agreement pass whose epsilon is still to be promised, in the transaction that promises it.
+
+    Raises:
+        Conflict: less is left of the dataset's own.
+
+    """
+    promise = promised(session, dataset.id, consumer)
+    needed, left = max(0, epsilon - promise.own), dataset.epsilon - promise.others - promise.own
+    if needed > left:
+        raise Conflict(
+            f"dataset-epsilon-promised: {needed} millionths of epsilon are needed, {left} are left",
+            needed=needed,
+            left=left,
+        )

@@ -1,7 +1,8 @@
 """The state machine of contract negotiations, as one table (DSP 2025-1, contract negotiation, 1.2).
 
 A state is entered when its message is acknowledged. FINALIZED and TERMINATED
-end a negotiation.
+end a negotiation. SUSPENDED is of agreements alone, as DSP has it of transfers
+(transfer process, 1.1): what was granted is used up, and no message leads there.
 """
 
 from enum import StrEnum
@@ -19,6 +20,7 @@ class State(StrEnum):
     VERIFIED = "VERIFIED"
     FINALIZED = "FINALIZED"
     TERMINATED = "TERMINATED"
+    SUSPENDED = "SUSPENDED"
 
 
 class Message(StrEnum):
