@@ -3,11 +3,11 @@
 import logging
 import sys
 
-from dataspace.cli import evidence, members, service
+from dataspace.cli import evidence, keyservice, members, service
 from dataspace.cli.commands import app, participant
 from dataspace.errors import DataSpaceError
 
-__all__ = ["app", "evidence", "main", "members", "participant", "service"]
+__all__ = ["app", "evidence", "keyservice", "main", "members", "participant", "service"]
 
 
 def main() -> None:

@@ -1,0 +1,184 @@
+"""What a key service remembers: manifests as they came, what was spent, jobs with their answers, nonces.
+
+One SQLite file. Manifests and answers lie in it sealed; nothing here opens them.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dataspace.errors import Conflict, Malformed, NotFound, Refused, Unavailable
+
+FAILURES: Final = 3  # results of other plans than they were said to be, after which a dataset is locked
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS dataset (
+    container TEXT PRIMARY KEY, head BLOB NOT NULL, epsilon INTEGER NOT NULL,
+    spent INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS job (
+    id TEXT PRIMARY KEY, container TEXT NOT NULL REFERENCES dataset, plan_sha256 TEXT NOT NULL,
+    result_sha256 TEXT NOT NULL, epsilon INTEGER NOT NULL, answer BLOB) STRICT;
+CREATE TABLE IF NOT EXISTS nonce (nonce TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A result that is to be opened once; `epsilon` is in millionths."""
+
+    id: str
+    container: str
+    plan_sha256: str
+    result_sha256: str
+    epsilon: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A dataset as it is kept; `head` is the beginning of its container."""
+
+    head: bytes = field(repr=False)
+    epsilon: int
+    spent: int
+    failures: int
+
+
+class Store:
+    """The database of one key service; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=10
+            )
+            for pragma in (
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "foreign_keys = ON",
+                "secure_delete = ON",
+            ):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise Unavailable("the key service's database does not open") from error
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def use(self, nonce: str, expires: int, now: int) -> None:
+        """Use a nonce up.
+
+        Raises:
+            Conflict: it was used.
+
+        """
+        with self._writing() as act:
+            act.execute("DELETE FROM nonce WHERE expires < ?", (now,))
+            if not act.execute("INSERT OR IGNORE INTO nonce VALUES (?, ?)", (nonce, expires)).rowcount:
+                raise Conflict("this request came before: make a new one")
+
+    def keep(self, container: str, head: bytes, epsilon: int) -> None:
+        """Keep a dataset's head; one that is there stays, with what was spent of it."""
+        with self._writing() as act:
+            act.execute(
+                "INSERT OR IGNORE INTO dataset (container, head, epsilon) VALUES (?, ?, ?)",
+                (container, head, epsilon),
+            )
+
+    def kept(self, container: str) -> Kept:
+        """Return a dataset.
+
+        Raises:
+            NotFound: its manifest was not sent yet.
+
+        """
+        with self._writing() as act:
+            query = "SELECT head, epsilon, spent, failures FROM dataset WHERE container = ?"
+            row = act.execute(query, (container,)).fetchone()
+        if row is None:
+            raise NotFound("the key service does not have this dataset's manifest")
+        return Kept(*row)
+
+    def begin(self, job: Job) -> bytes | None:
+        """Begin a job, and spend its epsilon; return its answer if it has one already.
+
+        What began and was never answered, since the service died, begins again at no further cost.
+
+        Raises:
+            Conflict: a job of this id is of another plan or result.
+            Refused: the dataset is locked, or so much epsilon is not left.
+
+        """
+        with self._writing() as act:
+            query = "SELECT container, plan_sha256, result_sha256, epsilon, answer FROM job WHERE id = ?"
+            if row := act.execute(query, (job.id,)).fetchone():
+                if row[:4] != (job.container, job.plan_sha256, job.result_sha256, job.epsilon):
+                    raise Conflict("a job of this id was opened for another plan or result")
+                answer: bytes | None = row[4]
+                return answer
+            self._spend(act, job)
+            values = (job.id, job.container, job.plan_sha256, job.result_sha256, job.epsilon)
+            act.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?, NULL)", values)
+            return None
+
+    def finish(self, job: Job, answer: bytes) -> None:
+        """Keep a job's answer: from now on it is the only one."""
+        with self._writing() as act:
+            act.execute("UPDATE job SET answer = ? WHERE id = ? AND answer IS NULL", (answer, job.id))
+
+    def abandon(self, job: Job, *, forged: bool) -> None:
+        """Give back what a job spent whose result was not opened; `forged` counts against the dataset."""
+        with self._writing() as act:
+            act.execute("DELETE FROM job WHERE id = ? AND answer IS NULL", (job.id,))
+            act.execute(
+                "UPDATE dataset SET spent = spent - ?, failures = failures + ? WHERE container = ?",
+                (job.epsilon, int(forged), job.container),
+            )
+
+    def unlock(self, container: str) -> None:
+        """Forget the failures of a dataset.
+
+        Raises:
+            NotFound: there is none.
+
+        """
+        with self._writing() as act:
+            if not act.execute("UPDATE dataset SET failures = 0 WHERE container = ?", (container,)).rowcount:
+                raise NotFound("the key service does not have this dataset's manifest")
+
+    def _spend(self, act: sqlite3.Connection, job: Job) -> None:
+        row = act.execute(
+            "SELECT epsilon - spent, failures FROM dataset WHERE container = ?", (job.container,)
+        ).fetchone()
+        if row is None:
+            raise NotFound("the key service does not have this dataset's manifest")
+        if row[1] >= FAILURES:
+            raise Refused("the dataset is locked: results were not what they were said to be")
+        if row[0] < job.epsilon:
+            raise Refused(
+                f"the dataset has {row[0]} millionths of epsilon left, want {job.epsilon}", left=row[0]
+            )
+        act.execute("UPDATE dataset SET spent = spent + ? WHERE container = ?", (job.epsilon, job.container))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold one transaction, committed at the end and rolled back at an error."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.OperationalError as error:
+                raise Unavailable("the key service's database does not answer") from error
+            except sqlite3.DatabaseError as error:
+                raise Malformed("the key service's database refuses it") from error

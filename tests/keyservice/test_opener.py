@@ -1,0 +1,182 @@
+"""What the key service opens, and what it does not: each attack succeeds against one that only decrypts."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataspace.errors import Malformed, Refused, Unprocessable, VerificationError
+from dataspace.keyservice.opener import Opener
+from dataspace.wire.frame import join_parts, split_parts
+from dataspace.wire.manifest import Manifest
+from dataspace.wire.sealed import BLOCK_ROWS, RESULT_MAGIC, Plan
+from tests.keyservice.local import Local, csv, one_hot, rows
+
+TABLE = rows(20_000)
+INCOME = {f"district {d}": sum(row[2] for row in TABLE if row[1] == f"district {d}") for d in range(3)}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Local:
+    return Local.make(tmp_path_factory.mktemp("local"), csv(TABLE))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Local:
+    return Local.make(tmp_path_factory.mktemp("other"), csv(TABLE))
+
+
+@pytest.fixture(scope="module")
+def opener() -> Opener:
+    return Opener()
+
+
+def ask(opener: Opener, local: Local, plan: Plan, result: bytes) -> list[int]:
+    found: list[int] = opener.open(local.request(plan, result))["totals"]
+    return found
+
+
+def test_a_weighted_total_is_the_plans_but_for_its_noise(local: Local, opener: Opener) -> None:
+    group = {local.cell("district 0"): 3, local.cell("district 2"): -2}
+    plan = local.plan(group, epsilon=100_000_000)
+    exact = 3 * INCOME["district 0"] - 2 * INCOME["district 2"]
+    assert local.naive(local.computed(plan)) == [exact]
+    [total] = ask(opener, local, plan, local.computed(plan))
+    assert abs(total - exact) < 200_000 * 3 / 100 * 20
+
+
+def test_negative_values_and_several_groups_add_up(local: Local, opener: Opener) -> None:
+    plan = local.plan(*({cell: 1} for cell in range(3)), measure="debt", epsilon=100_000_000)
+    totals = ask(opener, local, plan, local.computed(plan))
+    exact = [sum(row[3] for row in TABLE if [row[1]] == labels) for labels in local.manifest.facts.cells]
+    assert all(abs(total - right) < 5000 / 100 * 20 for total, right in zip(totals, exact, strict=True))
+
+
+def test_a_count_needs_no_ciphertext(local: Local, opener: Opener) -> None:
+    plan = local.plan({0: 1, 1: 1, 2: 1}, measure="count", epsilon=100_000_000)
+    [total] = ask(opener, local, plan, b"")
+    assert abs(total - len(TABLE)) < 2
+    with pytest.raises(VerificationError):
+        ask(opener, local, plan, local.computed(local.plan({0: 1})))
+
+
+def test_he_08_no_total_is_opened_without_noise_and_none_twice_alike(local: Local, opener: Opener) -> None:
+    plan = local.plan({local.cell("district 0"): 1})
+    result = local.computed(plan)
+    totals = {ask(opener, local, plan, result)[0] for _ in range(5)}
+    assert len(totals) > 1
+    assert local.naive(result) == [INCOME["district 0"]]
+
+
+def test_he_09_one_row_is_not_opened_as_a_groups_total(local: Local, opener: Opener) -> None:
+    forged = local.weighted({0: one_hot(5)})
+    assert local.naive(forged)[0] in {row[2] for row in TABLE}
+    with pytest.raises(VerificationError):
+        ask(opener, local, local.plan(dict.fromkeys(range(3), 1)), forged)
+
+
+def _forged(local: Local, other: Local) -> dict[str, bytes]:
+    """Results that are not of the plan "everybody, once"; each decrypts to something else."""
+    honest = local.computed(local.plan({0: 1, 1: 1, 2: 1}))
+    values, tags = (bytes(part) for part in split_parts(honest, RESULT_MAGIC))
+    full, rest = [1] * BLOCK_ROWS, [1] * (20_000 - 2 * BLOCK_ROWS) + [0] * (3 * BLOCK_ROWS - 20_000)
+    return {
+        "scaled": local.computed(local.plan({0: 2, 1: 2, 2: 2})),
+        "other weights": local.computed(local.plan({0: 1, 1: 2, 2: 1})),
+        "a group left out": local.computed(local.plan({0: 1, 2: 1})),
+        "a row left out": local.weighted({0: [0, *full[1:]], 1: full, 2: rest}),
+        "a block twice": local.weighted({0: full, 1: [2] * BLOCK_ROWS, 2: rest}),
+        "one block": local.weighted({1: full}),
+        "another measure": local.computed(local.plan({0: 1, 1: 1, 2: 1}, measure="debt")),
+        "another dataset": other.computed(other.plan({0: 1, 1: 1, 2: 1})),
+        "values for tags": join_parts(RESULT_MAGIC, [values, values]),
+        "tags for values": join_parts(RESULT_MAGIC, [tags, values]),
+    }
+
+
+NAMES = [
+    *("scaled", "other weights", "a group left out", "a row left out", "a block twice", "one block"),
+    *("another measure", "another dataset", "values for tags", "tags for values"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_he_09_a_result_of_another_plan_is_refused_by_its_tags(
+    local: Local, other: Local, opener: Opener, name: str
+) -> None:
+    with pytest.raises(VerificationError):
+        ask(opener, local, local.plan({0: 1, 1: 1, 2: 1}), _forged(local, other)[name])
+
+
+def test_he_09_swapped_blocks_are_refused_by_their_tags(local: Local, opener: Opener) -> None:
+    weights = [1] * BLOCK_ROWS
+    swapped = local.weighted({0: weights, 2: weights})
+    # As if the rows of block 2 were those of block 1: the places of the tags tell.
+    plan = local.plan(dict.fromkeys(range(3), 1))
+    assert local.naive(swapped) != local.naive(local.computed(plan))
+    with pytest.raises(VerificationError):
+        ask(opener, local, plan, swapped)
+
+
+def test_he_07_a_result_that_was_added_to_is_refused(local: Local, opener: Opener) -> None:
+    plan = local.plan({0: 1})
+    values, tags = split_parts(local.computed(plan), RESULT_MAGIC)
+    changed = bytearray(values)
+    changed[0:6] = (int.from_bytes(changed[0:6], "little") // 2).to_bytes(6, "little")
+    with pytest.raises(VerificationError):
+        ask(opener, local, plan, join_parts(RESULT_MAGIC, [bytes(changed), bytes(tags)]))
+
+
+def test_a_group_of_too_few_subjects_is_refused(local: Local, opener: Opener) -> None:
+    plan = local.plan({0: 1})
+    strict = local.with_facts(min_group=7_000)
+    assert local.naive(local.computed(plan))
+    with pytest.raises(Refused, match="7000 subjects"):
+        ask(opener, strict, plan, local.computed(plan))
+    both = local.plan({0: 1, 1: 1})
+    ask(opener, strict, both, local.computed(both))
+
+
+def test_a_small_group_does_not_hide_in_a_large_one_by_its_weight(local: Local, opener: Opener) -> None:
+    plan = local.plan({0: 1_000_000, 1: 1, 2: 1})
+    with pytest.raises(Refused):
+        ask(opener, local.with_facts(min_group=7_000), plan, local.computed(plan))
+
+
+def test_a_limit_of_the_platforms_own_is_refused_whatever_the_data(local: Local, opener: Opener) -> None:
+    plan = local.plan({0: 1}, min_group=11)
+    with pytest.raises(Refused, match="sealed for groups of 10"):
+        ask(opener, local, plan, local.computed(plan))
+
+
+def test_a_total_that_could_wrap_is_refused_before_it_is_opened(local: Local, opener: Opener) -> None:
+    plan = local.plan({0: 1 << 30})
+    with pytest.raises(Unprocessable, match="could pass"):
+        ask(opener, local, plan, b"")
+
+
+def test_a_cell_that_is_not_there_is_refused(local: Local, opener: Opener) -> None:
+    with pytest.raises(Unprocessable, match="3 cells"):
+        ask(opener, local, local.plan({3: 1}), b"")
+
+
+@settings(max_examples=30, deadline=None)
+@given(noise=st.binary(max_size=300))
+def test_noise_is_refused_with_one_error(local: Local, opener: Opener, noise: bytes) -> None:
+    with pytest.raises(Malformed):
+        ask(opener, local, local.plan({0: 1}), noise)
+    with pytest.raises(Malformed):
+        Manifest.decode(noise)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_manifest_that_was_changed_is_refused_with_one_error(local: Local, data: st.DataObject) -> None:
+    facts = msgspec.json.encode(local.manifest.facts)
+    at = data.draw(st.integers(0, len(facts) - 1))
+    changed = facts[:at] + bytes([data.draw(st.integers(0, 255))]) + facts[at + 1 :]
+    whole = local.manifest.encode().replace(facts, changed)
+    try:
+        Manifest.decode(whole)
+    except Malformed:
+        return

@@ -1,0 +1,278 @@
+"""What the key service asks of a request before it opens anything: of the real process, over HTTP."""
+
+import base64
+import json
+import urllib.request
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlmodel import select
+
+from dataspace.app import initialise, log_key, open_service
+from dataspace.errors import Conflict, DataSpaceError, Malformed, Refused, Unavailable, VerificationError
+from dataspace.keyservice.home import Home
+from dataspace.keyservice.store import FAILURES, Store
+from dataspace.settings import Settings
+from dataspace.transfer.models import Budget, Repeatable, SealedJob
+from dataspace.wire.frame import join_parts, split_parts
+from dataspace.wire.keyservice import KEEP, LAYOUT, OPEN, REQUEST, Message
+from dataspace.wire.sealed import RESULT_MAGIC
+from tests.keyservice.scene import TERMS, Agreed, Scene, key_service, scene
+from tests.running import free_port
+from tests.simulator import PASSWORD, people
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("scene")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def agreed(stage: Scene) -> Agreed:
+    return stage.agreed(people(9_000))
+
+
+def forged(agreed: Agreed) -> bytes:
+    """A sum of the right size over the wrong rows."""
+    plan = agreed.plan(agreed.groups(district_0=1))
+    values, _ = split_parts(agreed.computed(plan), RESULT_MAGIC)
+    _, tags = split_parts(agreed.computed(agreed.plan(agreed.groups(district_1=1))), RESULT_MAGIC)
+    return join_parts(RESULT_MAGIC, [bytes(values), bytes(tags)])
+
+
+def test_he_07_what_is_in_the_ledger_is_opened(agreed: Agreed) -> None:
+    plan = agreed.plan(agreed.groups(district_0=1))
+    opened = agreed.open(plan, agreed.computed(plan))
+    assert len(agreed.opened(opened.encode())["totals"]) == 1
+
+
+def test_he_07_the_same_job_again_gets_the_same_answer(agreed: Agreed) -> None:
+    plan = agreed.plan(agreed.groups(district_0=5))
+    result = agreed.computed(plan)
+    first = agreed.open(plan, result)
+    spent = spent_of(agreed)
+    assert agreed.open(plan, result).encode() == first.encode()
+    assert spent_of(agreed) == spent
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        {"plan_sha256": "0" * 64},
+        {"result_sha256": "0" * 64},
+        {"agreement": "ag-0000000000000000"},
+        {"dataset": "ds-0000000000000000"},
+        {"version": 2},
+    ],
+    ids=lambda ledger: next(iter(ledger)),
+)
+def test_he_07_what_the_ledger_does_not_have_is_not_opened(agreed: Agreed, ledger: dict[str, Any]) -> None:
+    plan = agreed.plan(agreed.groups(district_0=7))
+    with pytest.raises(Refused, match="the ledger does not have"):
+        agreed.open(plan, agreed.computed(plan), **ledger)
+
+
+def test_he_07_a_receipt_of_another_ledger_is_not_believed(agreed: Agreed, tmp_path: Path) -> None:
+    mine = Settings(home=tmp_path / "other")
+    initialise(mine, "operator", "operator", PASSWORD)
+    plan = agreed.plan(agreed.groups(district_0=11))
+    result = agreed.computed(plan)
+    with open_service(mine) as service:
+
+        def act(session: Any) -> int:
+            from dataspace.proof.canonical import canonical  # noqa: PLC0415
+
+            return service.space.log.append(
+                session, "sealed.computed", job="sj-1",
+                agreement=plan.agreement, dataset=plan.dataset, version=1,
+                plan_sha256=sha256(canonical(plan.to_json())).hexdigest(),
+                result_sha256=sha256(result).hexdigest(), policy="0" * 64, input="0" * 64,
+            )  # fmt: skip
+
+        entry = service.space.database.commit(act)
+        with service.space.database.reading() as session:
+            receipt = service.space.log.receipt(session, entry).to_bytes()
+    told = {"job": "sj-1", "plan": plan.to_json()}
+    with pytest.raises(Refused, match="the ledger does not have"):
+        agreed.scene.client.ask(OPEN, told, [result, receipt, base64.b64decode(agreed.keys.public)])
+
+
+def test_he_07_one_job_is_not_opened_for_two_results(agreed: Agreed) -> None:
+    plan = agreed.plan(agreed.groups(district_0=13))
+    agreed.open(plan, agreed.computed(plan), job="sj-twice")
+    another = agreed.plan(agreed.groups(district_0=14))
+    with pytest.raises(Conflict, match="another plan or result"):
+        agreed.open(another, agreed.computed(another), job="sj-twice")
+
+
+def test_he_07_forgeries_lock_the_dataset_until_its_keeper_unlocks_it(agreed: Agreed) -> None:
+    plan = agreed.plan(agreed.groups(district_0=1))
+    before = spent_of(agreed)
+    for attempt in range(FAILURES):
+        with pytest.raises(Refused, match="not of the plan"):
+            agreed.open(plan, forged(agreed), job=f"sj-forged-{attempt}")
+    another = agreed.plan(agreed.groups(district_1=3))
+    with pytest.raises(Refused, match="locked"):
+        agreed.open(another, agreed.computed(another))
+    assert spent_of(agreed) == before
+    store = Store(agreed.scene.ours.database)
+    store.unlock(agreed.head.id)
+    store.close()
+    agreed.open(another, agreed.computed(another))
+
+
+def test_he_11_a_request_that_came_before_is_not_answered(agreed: Agreed) -> None:
+    client, told = agreed.scene.client, {"container": agreed.head.id, "agreement": "ag-1"}
+    request = signed(agreed, LAYOUT, told, [base64.b64decode(agreed.keys.public)]).encode()
+    agreed.scene.client.send_manifest(agreed.payload())
+    assert client._exchange("POST", "/requests", request)
+    with pytest.raises(Conflict, match="came before"):
+        client._exchange("POST", "/requests", request)
+
+
+@pytest.mark.parametrize("seconds", [-1, 100_000])
+def test_he_11_a_request_that_expired_or_lives_too_long_is_refused(agreed: Agreed, seconds: int) -> None:
+    request = signed(agreed, KEEP, {}, [agreed.head.encode()], seconds=seconds)
+    with pytest.raises(Refused, match="expired"):
+        agreed.scene.client._exchange("POST", "/requests", request.encode())
+
+
+def test_a_request_that_another_signed_is_refused(agreed: Agreed) -> None:
+    stranger = Ed25519PrivateKey.generate()
+    request = signed(agreed, KEEP, {}, [agreed.head.encode()], sign=stranger.sign)
+    with pytest.raises(Refused, match="not of the platform"):
+        agreed.scene.client._exchange("POST", "/requests", request.encode())
+
+
+def test_an_attachment_that_was_exchanged_is_refused(agreed: Agreed) -> None:
+    request = signed(agreed, KEEP, {}, [agreed.head.encode()])
+    parts = [request.content, request.signature, b"another"]
+    with pytest.raises(DataSpaceError):
+        agreed.scene.client._exchange("POST", "/requests", join_parts(b"DSKS\x01", parts))
+    with pytest.raises(Malformed):
+        Message.decode(join_parts(b"DSKS\x01", parts))
+
+
+def test_a_report_that_the_platform_made_is_not_the_manifests(agreed: Agreed) -> None:
+    """The platform cannot sign for the provider: a report of its own names another key than the manifest."""
+    from dataspace.wire.sealed import Head, report_message  # noqa: PLC0415
+
+    mine = Ed25519PrivateKey.generate()
+    told = {**json.loads(agreed.head.report), "provider_key": mine.public_key().public_bytes_raw().hex()}
+    report = json.dumps({**told, "min_group": 1}).encode()
+    head = Head(report, mine.sign(report_message(report)), agreed.head.manifest)
+    head.check()
+    with pytest.raises(Unavailable, match="422"):
+        agreed.scene.client.ask(KEEP, {}, [head.encode()])
+
+
+def test_noise_is_refused_by_the_process_which_lives_on(agreed: Agreed) -> None:
+    for noise in (b"", b"noise", b"DSKS\x01\x00", b"DSKS\x01\x02" + bytes(8), bytes(100_000)):
+        with pytest.raises(DataSpaceError):
+            agreed.scene.client._exchange("POST", "/requests", noise)
+    with urllib.request.urlopen(f"http://127.0.0.1:{agreed.scene.port}/key", timeout=10) as answer:
+        assert answer.read().decode() == str(agreed.scene.ours.identity.public)
+
+
+def test_qy_08_the_datasets_own_epsilon_is_the_key_services_whatever_the_platform_says(stage: Scene) -> None:
+    from dataclasses import replace  # noqa: PLC0415
+
+    agreed = stage.agreed(people(3_000), replace(TERMS, epsilon=1_500_000))
+    first, second = agreed.plan(agreed.groups(district_0=1)), agreed.plan(agreed.groups(district_1=1))
+    agreed.open(first, agreed.computed(first))
+    with pytest.raises(Refused, match="500000 millionths of epsilon left"):
+        agreed.open(second, agreed.computed(second))
+
+
+def test_he_10_an_answer_that_was_changed_is_not_opened(agreed: Agreed) -> None:
+    plan = agreed.plan(agreed.groups(district_2=3))
+    message = agreed.open(plan, agreed.computed(plan))
+    changed = message.content.replace(b'"epsilon":1000000', b'"epsilon":1000001')
+    other = join_parts(b"DSKS\x01", [changed, message.signature, *message.attachments])
+    with pytest.raises(VerificationError):
+        Message.decode(other).check(
+            agreed.scene.ours.identity.public.verify, str(message.statement["format"])
+        )
+    with pytest.raises(VerificationError):
+        agreed.keys.open(message.attachments[0], b"another use")
+
+
+def test_cr_05_without_the_key_service_nothing_is_charged_and_the_same_job_is_asked_for_later(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path) as stage:
+        agreed = stage.agreed(people(3_000))
+        groups, away = agreed.groups(district_0=1), stage.space.service.sealed._keyservice
+        port, away.url = away.url, "http://127.0.0.1:9"
+        with pytest.raises(Unavailable, match="key service does not answer"):
+            agreed.total(groups)
+        assert budget_of(agreed) == (0, 0, 0, 0)
+        away.url = port
+        answer = agreed.total(groups)
+        assert agreed.total(groups) == answer
+        assert budget_of(agreed) == (1, 0, 1_000_000, 0)
+        assert stage.space.kinds().count("sealed.computed") == 1
+        with stage.space.service.space.database.reading() as session:
+            assert len(session.exec(select(SealedJob)).all()) == 1
+            assert len(session.exec(select(Repeatable)).all()) == 1
+        stage.space.audit()
+
+
+def test_a_key_service_that_died_before_it_answered_opens_the_job_again(stage: Scene) -> None:
+    agreed = stage.agreed(people(3_000))
+    plan = agreed.plan(agreed.groups(district_0=1))
+    first = agreed.open(plan, agreed.computed(plan))
+    store = Store(stage.ours.database)
+    with store._writing() as act:
+        act.execute("UPDATE job SET answer = NULL")
+    store.close()
+    spent = spent_of(agreed)
+    assert agreed.open(plan, agreed.computed(plan)).encode() != first.encode()
+    assert spent_of(agreed) == spent
+
+
+def test_another_key_service_at_the_address_is_not_spoken_to(stage: Scene, tmp_path: Path) -> None:
+    other, port = Home.create(tmp_path / "impostor", log_key(stage.space.settings)), free_port()
+    with key_service(other.folder, port):
+        client = stage.client
+        client.url = f"http://127.0.0.1:{port}"
+        with pytest.raises(Unavailable, match="another key"):
+            client.ask(KEEP, {}, [])
+
+
+def signed(
+    agreed: Agreed,
+    act: str,
+    told: dict[str, Any],
+    attachments: list[bytes],
+    *,
+    seconds: int = 100,
+    sign: Any = None,
+) -> Message:
+    space = agreed.scene.space.service.space
+    statement = {
+        "format": REQUEST, "act": act, "keyservice": agreed.scene.ours.identity.public.id, **told,
+        "nonce": base64.b64encode(repr((act, seconds, sign)).encode()).decode()[:40],
+        "expires": int(space.clock().timestamp()) + seconds,
+    }  # fmt: skip
+    return Message.sign(statement, attachments, sign or (lambda message: space.keys.sign("log", message)))
+
+
+def spent_of(agreed: Agreed) -> int:
+    store = Store(agreed.scene.ours.database)
+    try:
+        return store.kept(agreed.head.id).spent
+    finally:
+        store.close()
+
+
+def budget_of(agreed: Agreed) -> tuple[int, int, int, int]:
+    with agreed.scene.space.service.space.database.reading() as session:
+        found = session.get(Budget, agreed.agreement.id)
+        assert found
+        return found.units_spent, found.units_reserved, found.epsilon_spent, found.epsilon_reserved
