@@ -2,10 +2,13 @@
 
 The names are `log` (Ed25519, signs the ledger's heads), `log-pq` (ML-DSA-44,
 signs those that are published), `witness` and `witness-pq` (the same two, for
-the heads of other logs), `anchor` (secp256k1, owns the log's place on a chain)
-and `zone/<zone>` (AES-256, wraps the keys of the zone's datasets). A later key
-of one role has its version behind it: `log/v2`. What wraps a dataset's key is
-the zone's, so that destroying one zone's key leaves the other zones readable.
+the heads of other logs), `anchor` (secp256k1, owns the log's place on a chain),
+`entity` (Ed25519, makes digests of the identifiers of legal entities), `peer`
+(Ed25519, signs parts of joint statistics), `peer-mask` (X25519, agrees
+on their masks) and `zone/<zone>` (AES-256, wraps the keys of the zone's
+datasets). A later key of one role has its version behind it: `log/v2`. What
+wraps a dataset's key is the zone's, so that destroying one zone's key leaves the
+other zones readable.
 """
 
 import os

@@ -19,6 +19,7 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from dataspace.errors import Conflict, Malformed, Unavailable
 from dataspace.keys.wrap import AesKey
@@ -36,6 +37,7 @@ class Kind(StrEnum):
     ED25519 = "ed25519"
     ML_DSA_44 = "ml-dsa-44"
     SECP256K1 = "secp256k1"
+    X25519 = "x25519"
     AES256 = "aes256"
 
 
@@ -45,6 +47,9 @@ _KINDS = {
     "witness": Kind.ED25519,
     "witness-pq": Kind.ML_DSA_44,
     "anchor": Kind.SECP256K1,
+    "entity": Kind.ED25519,
+    "peer": Kind.ED25519,
+    "peer-mask": Kind.X25519,
     "zone": Kind.AES256,
 }
 
@@ -55,6 +60,7 @@ class FileKeys:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._signing = cache(self._load_signing)
+        self._agreeing = cache(self._load_agreeing)
         self._aes256 = cache(self._load_aes256)
         _private_folder(folder)
 
@@ -87,8 +93,22 @@ class FileKeys:
         return self._signing(name).sign(message)
 
     def public_key(self, name: str) -> bytes:
-        """Return the raw public key: Ed25519, 32 bytes, or ML-DSA-44, 1,312."""
+        """Return the raw public key: Ed25519 or X25519, 32 bytes, or ML-DSA-44, 1,312."""
+        if _kind(name) is Kind.X25519:
+            return self._agreeing(name).public_key().public_bytes_raw()
         return self._signing(name).public_key().public_bytes_raw()
+
+    def agree(self, name: str, public: bytes) -> bytes:
+        """Return the secret that an X25519 key shares with another's public key, 32 bytes (RFC 7748).
+
+        Raises:
+            Malformed: the public key is no point of the curve's large subgroup.
+
+        """
+        try:
+            return self._agreeing(name).exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError as error:
+            raise Malformed("malformed public key: want 32 bytes of X25519, of no small order") from error
 
     def secret(self, name: str) -> AesKey:
         """Return a handle on the wrapping key of that name."""
@@ -105,6 +125,9 @@ class FileKeys:
             return MLDSA44PrivateKey.from_seed_bytes(self._read(name, Kind.ML_DSA_44))
         except UnsupportedAlgorithm as error:
             raise Unavailable(f"key {name}: this build of OpenSSL has no ML-DSA-44") from error
+
+    def _load_agreeing(self, name: str) -> X25519PrivateKey:
+        return X25519PrivateKey.from_private_bytes(self._read(name, Kind.X25519))
 
     def _load_aes256(self, name: str) -> AesKey:
         return AesKey(self._read(name, Kind.AES256))

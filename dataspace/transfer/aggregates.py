@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dataspace.errors import TooCostly
+from dataspace.transfer.coded import plain
 from dataspace.transfer.data import Table
 from dataspace.transfer.statements import Grouping
 from dataspace.transfer.suppress import Group, complement, enough, lacking, least
@@ -49,6 +50,21 @@ def aggregate(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
         "complement": min(least(found.others), minimum),
         "suppressed": suppressed,
         "withheld": withheld,
+        **(_released([] if withheld else shown, request["history"]) if "history" in request else {}),
+    }
+
+
+def _released(shown: Sequence[Group], request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the groups shown as the history stores them, and whether some rows of one are not in a number.
+
+    A group without any row, which only an answer without keys can have, tells of nobody.
+    """
+    counted = [place for place, (kind, _, name) in enumerate(request["numbers"]) if kind == "count" and name]
+    columns = [request["columns"].index(request["numbers"][place][2]) for place in counted]
+    groups = [group for group in shown if group.counts[0]]
+    return {
+        "shown": [[plain(rank) for _, rank in group.key] for group in groups],
+        "partly": any(group.counts[1 + column] < group.counts[0] for group in groups for column in columns),
     }
 
 

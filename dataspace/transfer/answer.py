@@ -2,10 +2,12 @@
 
 import hashlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
+
+from sqlmodel import Session
 
 from dataspace.catalog.models import Form
-from dataspace.errors import Refused
+from dataspace.errors import Conflict, Refused
 from dataspace.negotiation.parties import agreement_of
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
@@ -16,10 +18,14 @@ from dataspace.transfer.budget import Charge, budget_of, charge_for, facts
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
 from dataspace.transfer.engine import Engine, needs_prepared
+from dataspace.transfer.history import Histories, Turn
+from dataspace.transfer.normal import as_asked
 from dataspace.transfer.plan import Formula, Output
 from dataspace.transfer.prepared import Preparations
 from dataspace.transfer.query import Plan, parse, resolve
 from dataspace.wire import JSON
+
+_ATTEMPTS: Final = 3
 
 
 class Answers:
@@ -29,6 +35,7 @@ class Answers:
         self._space = space
         self._engine = engine
         self._conductor = Conductor(space)
+        self._histories = Histories(space)
         self._preparations = Preparations(space, engine)
 
     def query(self, caller: Caller, agreement: str, sql: str, form: Form, media_type: str = JSON) -> Answer:
@@ -39,22 +46,26 @@ class Answers:
             NotFound: the agreement is not the caller's, or a column is not the dataset's.
             PolicyDenied: the policy denies it, before or on facts of the result; the refusal is an entry.
             TooCostly: it took more time or memory than a worker has.
+            TooMany: too many ask about the dataset at once.
+            Conflict: what was released of the dataset changed whenever this was asked.
 
         """
         query = parse(sql)
-        digest = hashlib.sha256(canonical(query.canonical())).hexdigest()
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
+        digest = hashlib.sha256(canonical(as_asked(query, case.columns).canonical())).hexdigest()
         try:
             plan = resolve(query, case.columns, form, case.protection())
         except Refused as error:
             ask = Ask(form, digest, (), Charge(1))
             raise self._conductor.refuse(case, ask, error) from error
+        if form is Form.AGGREGATE:
+            ask = Ask(form, digest, plan.uses(), charge_for(form), kept=True)
+            return self._aggregate(case, ask, plan)
         limit = min(plan.limit or case.offer.row_limit, case.offer.row_limit)
-        most = charge_for(form, min(limit, case.version.rows))
-        ask = Ask(form, digest, plan.uses(), most)
+        ask = Ask(form, digest, plan.uses(), charge_for(form, min(limit, case.version.rows)))
         return self._conductor.conduct(
-            case, ask, lambda decision: self._compute(case, _obeying(decision, plan), media_type, decision)
+            case, ask, lambda decision: self._rows(case, _obeying(decision, plan), media_type, decision)
         )
 
     def usage(self, caller: Caller, agreement: str) -> dict[str, Any]:
@@ -71,23 +82,50 @@ class Answers:
         """Remove what was prepared for agreements that ended, or left by a crash; return how many files."""
         return self._preparations.sweep()
 
-    def _compute(self, case: Case, plan: Plan, media_type: str, decision: Decision) -> Computed:
+    def _rows(self, case: Case, plan: Plan, media_type: str, decision: Decision) -> Computed:
         payload = case.payload(self._space)
-        if plan.form is Form.ROWS:
-            made = self._engine.rows(
-                payload,
-                plan,
-                key=case.pseudonym_key(self._space),
-                limit=min(decision.obligation("row_limit") or case.offer.row_limit, case.offer.row_limit),
-                media_type=media_type,
-                prepared=self._preparations.of(case, payload) if needs_prepared(plan) else None,
+        made = self._engine.rows(
+            payload,
+            plan,
+            key=case.pseudonym_key(self._space),
+            limit=min(decision.obligation("row_limit") or case.offer.row_limit, case.offer.row_limit),
+            media_type=media_type,
+            prepared=self._preparations.of(case, payload) if needs_prepared(plan) else None,
+        )
+        return Computed(made.content, made.media_type, made.facts, charge_for(Form.ROWS, made.facts["rows"]))
+
+    def _aggregate(self, case: Case, ask: Ask, plan: Plan) -> Answer:
+        """Return an exact aggregate that the history allows; it asks again when that moved meanwhile."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._judged(case, ask, plan)
+            except Conflict as error:
+                if not error.facts.get("moved") or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _judged(self, case: Case, ask: Ask, plan: Plan) -> Answer:
+        append = self._conductor.append(case, ask)
+        with self._histories.turn(case) as turn:
+
+            def settled(session: Session, computed: Computed, decision: Decision) -> int:
+                entry = append(session, computed, decision)
+                turn.append(session, query_sha256=ask.query_sha256, entry=entry)
+                return entry
+
+            return self._conductor.conduct(
+                case, ask, lambda decision: self._compute(case, plan, turn, decision), settled
             )
-            charge = charge_for(Form.ROWS, made.facts["rows"])
-        else:
-            least = max(decision.obligation("min_group") or 0, case.pack.min_group, case.offer.min_group)
-            made = self._engine.aggregate(payload, plan, min_group=least)
-            charge = charge_for(Form.AGGREGATE)
-        return Computed(made.content, made.media_type, made.facts, charge)
+
+    def _compute(self, case: Case, plan: Plan, turn: Turn, decision: Decision) -> Computed:
+        payload = case.payload(self._space)
+        least = max(decision.obligation("min_group") or 0, case.pack.min_group, case.offer.min_group)
+        made = self._engine.aggregate(payload, plan, min_group=least, past=turn.past(payload))
+        verdict = turn.judged(made.judged)
+        charge = charge_for(Form.AGGREGATE)
+        return Computed(
+            made.content, made.media_type, made.facts, charge, verdict.isolates, verdict.unchecked
+        )
 
 
 def _obeying(decision: Decision, plan: Plan) -> Plan:

@@ -43,7 +43,7 @@ _OPEN = text(
 _SETTLE = text(
     "UPDATE budget SET units_reserved = units_reserved - :units, units_spent = units_spent + :spent, "
     "epsilon_reserved = epsilon_reserved - :epsilon, epsilon_spent = epsilon_spent + :epsilon_spent "
-    "WHERE agreement = :id"
+    "WHERE agreement = :id RETURNING units - units_spent, epsilon - epsilon_spent, epsilon"
 )
 
 
@@ -85,10 +85,23 @@ def reserve(session: Session, agreement: Agreement, charge: Charge) -> None:
         raise Conflict(f"the agreement has fewer than {charge.units} units left", needed=charge.units)
 
 
-def settle(session: Session, agreement: str, reserved: Charge, spent: Charge) -> None:
-    """Turn a reservation into what was spent; `spent` is zero for what was refused."""
+@dataclass(frozen=True)
+class Left:
+    """What of an agreement is not spent, and the epsilon it granted; what is reserved may still come back."""
+
+    units: int
+    epsilon: int
+    granted: int
+
+
+def settle(session: Session, agreement: str, reserved: Charge, spent: Charge) -> Left | None:
+    """Turn a reservation into what was spent, zero for what was refused; return what is left of the budget.
+
+    None is returned when there is no budget yet: nothing was ever asked of it.
+    """
     values = _values(agreement, reserved) | {"spent": spent.units, "epsilon_spent": spent.epsilon}
-    session.connection().execute(_SETTLE, values)
+    row = session.connection().execute(_SETTLE, values).first()
+    return Left(*row) if row else None
 
 
 def _values(agreement: str, charge: Charge) -> dict[str, str | int]:

@@ -174,9 +174,9 @@ def _behind(agreement: Agreement) -> Any:
     of_version = and_(
         col(DatasetKey.dataset) == DatasetVersion.dataset, col(DatasetKey.version) == DatasetVersion.version
     )
-    mine = sqlalchemy.select(_entity()).where(col(Participant.id) == agreement.consumer).scalar_subquery()
+    mine = sqlalchemy.select(entity()).where(col(Participant.id) == agreement.consumer).scalar_subquery()
     elsewhere = _used(
-        agreement, (Budget.epsilon_spent, Budget.epsilon_reserved), _entity() == mine, _other(agreement)
+        agreement, (Budget.epsilon_spent, Budget.epsilon_reserved), entity() == mine, _other(agreement)
     )
     everywhere = (_used(agreement, (part,)) for part in (Budget.epsilon_spent, Budget.epsilon_reserved))
     return (
@@ -190,8 +190,8 @@ def _behind(agreement: Agreement) -> Any:
     )
 
 
-def _entity() -> Any:
-    """Return SQL of the legal person behind a participant: itself, if none is named."""
+def entity() -> Any:
+    """Return SQL of the legal entity behind a participant: itself, if none is named."""
     return func.coalesce(func.nullif(col(Participant.entity), ""), col(Participant.id))
 
 

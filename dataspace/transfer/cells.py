@@ -3,8 +3,9 @@
 Exact values for `privacy.cube`, which suppresses and noises them: they never
 leave as an answer. A subject with more than `max_rows` rows is in the cells with
 so many of them, always the same: the first by a mix of the row's number, that
-does not favour early rows. A sum takes values clamped to low..high and rounded
-to units of 10^-precision; a row without a value adds nothing.
+does not favour early rows (attack QY-14: whatever one subject brings along, it
+counts no more). A sum takes values clamped to low..high and rounded to units of
+10^-precision, or products of two such; a row without a value adds nothing.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from typing import Any, Final
 
 from dataspace.errors import TooLarge, Unprocessable
 from dataspace.transfer.data import Table
+from dataspace.transfer.statements import filtered
 
 _PRIME: Final = 2_654_435_761  # Knuth's multiplicative hash of 32 bits
-_LARGEST: Final = 2**63 - 1
+_LARGEST: Final = 2**62  # so that noise, which is far smaller, does not pass 64 bits either
 
 
 def cells(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def cells(table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         TooLarge: more cells than `limit`.
-        Unprocessable: a sum could pass 64 bits.
+        Unprocessable: a sum could pass 62 bits.
 
     """
     sums = request["sums"]
@@ -48,13 +50,19 @@ def _statement(table: Table, request: Mapping[str, Any]) -> str:
     sums = range(len(request["sums"]))
     keys = [f"k{place}" for place in range(len(request["keys"]))]
     persons = [f"u{place}" for place in range(max(len(table.subjects), 1))]
-    each = [*keys, *persons, "count(*) AS n", *(f"coalesce(sum(v{place}), 0) AS s{place}" for place in sums)]
+    # Where no subject has two rows, each row is one already.
+    alone = table.most == 1
+    each = [*keys, *persons, "1 AS n" if alone else "count(*) AS n"]
+    each += [f"coalesce({f'v{place}' if alone else f'sum(v{place})'}, 0) AS s{place}" for place in sums]
+    by_person = "" if alone else f"GROUP BY {', '.join([*keys, *persons])}"
     merged = [*request["labels"], "count(*)", "CAST(sum(n) AS BIGINT)"]
     merged += [f"CAST(sum(s{place}) AS BIGINT)" for place in sums]
+    # Without keys all rows are one cell, which is not there either when it is empty.
+    by_key = f"GROUP BY {', '.join(keys)}" if keys else "HAVING count(*) > 0"
     return (
         f"WITH b AS ({_bounded(table, request)}), "
-        f"p AS (SELECT {', '.join(each)} FROM b GROUP BY {', '.join([*keys, *persons])}) "
-        f"SELECT {', '.join(merged)} FROM p GROUP BY {', '.join(keys)} LIMIT {int(request['limit']) + 1}"
+        f"p AS (SELECT {', '.join(each)} FROM b {by_person}) "
+        f"SELECT {', '.join(merged)} FROM p {by_key} LIMIT {int(request['limit']) + 1}"
     )
 
 
@@ -63,7 +71,8 @@ def _bounded(table: Table, request: Mapping[str, Any]) -> str:
     # Where no subject is declared, each row is one.
     named = zip("kuv", (request["keys"], table.subjects or ("rowid",), _values(request)), strict=True)
     selected = [f"{sql} AS {letter}{place}" for letter, parts in named for place, sql in enumerate(parts)]
-    statement = f"SELECT {', '.join(selected)} FROM data"
+    condition = filtered(request.get("where", ""))
+    statement = f"SELECT {', '.join(selected)} FROM data {condition}"
     if table.most <= request["max_rows"]:
         return statement
     order = f"(rowid * {_PRIME}) % 4294967296, rowid"

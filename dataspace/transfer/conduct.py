@@ -11,83 +11,30 @@
 A query that a worker had to be stopped for costs what it reserved: the work was
 done, and a probe that costs nothing would be repeated for ever. What the
 service could not do costs nothing.
+
+What an agreement has left is looked at wherever it is spent: at nothing it is
+suspended, in the same transaction (`suspend`).
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlmodel import Session
 
-from dataspace.catalog.models import Form
+from dataspace.database import crash_at
 from dataspace.errors import DataSpaceError, PolicyDenied, Refused, TooCostly, Unavailable
 from dataspace.policy import Decision
 from dataspace.policy.decision import UNAVAILABLE
 from dataspace.policy.models import PolicyInput
 from dataspace.space import Space, proof_of, remember
+from dataspace.transfer.ask import Answer, Ask, Computed, digest_of
 from dataspace.transfer.budget import Charge, reserve, settle
 from dataspace.transfer.case import Case, still_stands
+from dataspace.transfer.mark import Mark
+from dataspace.transfer.repeat import Repeats
+from dataspace.transfer.suspend import suspend
 
-
-@dataclass(frozen=True)
-class Ask:
-    """What is asked: form, digest of the query, its columns as the policy sees them, the most it costs.
-
-    `releasable` says that the consumer may know all that its query is computed
-    with; what is not is for those that the offer names semi-honest.
-    """
-
-    form: Form
-    query_sha256: str
-    columns: Sequence[Mapping[str, Any]]
-    charge: Charge
-    releasable: bool = True
-
-    def facts(self, case: Case) -> dict[str, Any]:
-        """Return what the policy is told of the query."""
-        return {
-            "form": self.form,
-            "purpose": case.agreement.purpose,
-            "columns": list(self.columns),
-            "units": self.charge.units,
-            "epsilon": self.charge.epsilon,
-            "releasable": self.releasable,
-        }
-
-
-@dataclass(frozen=True)
-class Computed:
-    """What a worker made: the bytes of the answer, the facts for step 5, what it costs in the end.
-
-    `isolates` and `unchecked` are the verdict of the history: the answer, with
-    all that was released before, tells of fewer subjects than the minimum, or
-    that could not be told in bounded time.
-    """
-
-    content: bytes = field(repr=False)
-    media_type: str
-    facts: Mapping[str, int]
-    charge: Charge
-    isolates: bool = False
-    unchecked: bool = False
-
-    def result(self) -> dict[str, int | bool]:
-        """Return what the policy is told of the result."""
-        return {**self.facts, "isolates": self.isolates, "unchecked": self.unchecked}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer that has its entry; `sha256` is the digest in it, `price` is in fen."""
-
-    content: bytes = field(repr=False)
-    media_type: str
-    entry: int
-    units: int
-    price: int
-    sha256: str
-
+__all__ = ["Answer", "Ask", "Computed", "Conductor", "Settled", "digest_of"]
 
 Settled = Callable[[Session, Computed, Decision], int]
 
@@ -100,6 +47,7 @@ class Conductor:
 
     def __init__(self, space: Space) -> None:
         self._space = space
+        self._repeats, self._mark = Repeats(space), Mark(space.settings.home)
 
     def conduct(
         self, case: Case, ask: Ask, compute: Callable[[Decision], Computed], settled: Settled | None = None
@@ -107,7 +55,8 @@ class Conductor:
         """Return the answer of `compute`, when the policy allows it before and after.
 
         `settled` appends the entry, inside the last transaction, and returns
-        its index; without it a `query.answered` is appended.
+        its index; without it a `query.answered` is appended. What is `kept`
+        was perhaps answered before: then that answer is returned.
 
         Raises:
             PolicyDenied: the policy denies it; the refusal is an entry. Before the work it costs
@@ -116,10 +65,13 @@ class Conductor:
             TooCostly: the worker was stopped; that costs what was reserved.
 
         """
+        if ask.kept and (given := self._repeats.find(None, case, ask.query_sha256)):
+            return given
         before = self._decide(case, ask, "before", {})
         if not before[0].allow:
             raise self._refused(case, ask, before)
         self._reserve(case, ask)
+        crash_at("query.reserved")
         try:
             computed = compute(before[0])
         except DataSpaceError as error:
@@ -129,7 +81,7 @@ class Conductor:
         if not after[0].allow:
             # It was computed, and that it is refused tells something too: a probe costs one unit.
             raise self._refused(case, ask, after, reserved=ask.charge, spent=_PROBED)
-        return self._answered(case, ask, computed, after, settled or self._append(case, ask))
+        return self._answered(case, ask, computed, after, settled or self.append(case, ask))
 
     def refuse(self, case: Case, ask: Ask, error: Refused) -> PolicyDenied:
         """Return the refusal of a query that breaks a rule no policy can lift; it is an entry."""
@@ -187,8 +139,8 @@ class Conductor:
     ) -> int:
         def act(session: Session) -> int:
             remember(session, decided[1])
-            settle(session, case.agreement.id, reserved, spent)
-            return self._space.log.append(
+            left = settle(session, case.agreement.id, reserved, spent)
+            entry = self._space.log.append(
                 session,
                 "query.refused",
                 agreement=case.agreement.id,
@@ -200,8 +152,13 @@ class Conductor:
                 epsilon=spent.epsilon,
                 **proof_of(decided[0]),
             )
+            suspend(session, self._space, case, left)
+            return entry
 
-        return self._space.database.commit(act)
+        entry = self._space.database.commit(act)
+        if spent.epsilon:
+            self._mark.reach(entry + 1)
+        return entry
 
     def _answered(
         self, case: Case, ask: Ask, computed: Computed, after: tuple[Decision, PolicyInput], append: Settled
@@ -210,9 +167,16 @@ class Conductor:
             # Since it was decided an agreement may have ended, a dataset gone, a consumer been suspended.
             if not still_stands(session, case):
                 return PolicyDenied("the agreement or the dataset changed while the query ran")
+            if ask.kept and (given := self._repeats.find(session, case, ask.query_sha256)):
+                # The same question was answered while this one ran: what was computed here leaves nowhere.
+                settle(session, case.agreement.id, ask.charge, _NOTHING)
+                return given
             remember(session, after[1])
-            settle(session, case.agreement.id, ask.charge, computed.charge)
+            left = settle(session, case.agreement.id, ask.charge, computed.charge)
             entry = append(session, computed, after[0])
+            if ask.kept:
+                self._repeats.keep(session, case, ask.query_sha256, computed, entry, expires=ask.until)
+            suspend(session, self._space, case, left)
             return Answer(
                 computed.content,
                 computed.media_type,
@@ -235,9 +199,14 @@ class Conductor:
                 reserved=ask.charge,
                 codes=["case-changed"],
             ) from None
+        if computed.charge.epsilon:
+            self._mark.reach(outcome.entry + 1)
+        crash_at("query.answered")
         return outcome
 
-    def _append(self, case: Case, ask: Ask) -> Settled:
+    def append(self, case: Case, ask: Ask) -> Settled:
+        """Return what appends a `query.answered`, and nothing else."""
+
         def append(session: Session, computed: Computed, decision: Decision) -> int:
             return self._space.log.append(
                 session,
@@ -255,8 +224,3 @@ class Conductor:
             )
 
         return append
-
-
-def digest_of(content: bytes) -> str:
-    """Return the SHA-256 of an answer, in hex."""
-    return hashlib.sha256(content).hexdigest()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import Session, select
 
@@ -20,15 +20,21 @@ from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.privacy.cube import Cube as CubeValue
 from dataspace.privacy.spec import CubeSpec, Presence
-from dataspace.proof.canonical import canonical
+from dataspace.proof.canonical import canonical, parse
 from dataspace.sandbox import Pool
 from dataspace.space import Space, mint, proof_of
 from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Ask, Computed, Conductor
 from dataspace.transfer.engine import Engine
+from dataspace.transfer.history import record_cube
 from dataspace.transfer.models import Cube, CubeGrant
+from dataspace.transfer.pace import Pace
+from dataspace.transfer.render import cells_request
 from dataspace.wire import JSON
+
+LAYOUT_LIMIT: Final = 1 << 26  # bytes
+BUCKET: Final = 250  # milliseconds: the time of a cube is a multiple of it
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,9 @@ class CubeView:
 class Cubes:
     """Builds, keeps and opens cubes."""
 
-    def __init__(self, space: Space, engine: Engine, builder: Pool) -> None:
+    def __init__(self, space: Space, engine: Engine, builder: Pool, *, pace: Pace | None = None) -> None:
         self._space = space
+        self._pace = pace or Pace()
         self._engine = engine
         self._builder = builder
         self._conductor = Conductor(space)
@@ -60,7 +67,11 @@ class Cubes:
             Unprocessable: no cell has enough subjects.
 
         """
-        wanted = CubeSpec.from_json(spec)
+        # How many cells there were before some were hidden shows in no time either (attack QY-21).
+        with self._pace.kept(BUCKET, self._pace.now()):
+            return self._cube(caller, agreement, CubeSpec.from_json(spec))
+
+    def _cube(self, caller: Caller, agreement: str, wanted: CubeSpec) -> CubeView:
         if wanted.presence is not Presence.NOISED:
             raise Unprocessable("presence exact is not offered: leave it out")
         with self._space.database.reading() as session:
@@ -165,7 +176,8 @@ class Cubes:
     def _grant(self, case: Case, made: Cube, spec: CubeSpec) -> Any:
         def settled(session: Session, computed: Computed, decision: Decision) -> int:
             # One cube for one specification: the unique index refuses the second of two built at once.
-            if session.get(Cube, made.id) is None:
+            first = session.get(Cube, made.id) is None
+            if first:
                 session.add(made)
                 session.flush()
             entry = self._space.log.append(
@@ -185,6 +197,12 @@ class Cubes:
             session.add(
                 CubeGrant(cube=made.id, agreement=case.agreement.id, entry=entry, created=self._space.clock())
             )
+            if first:
+                # From now on the whole cube counts as released, whatever is asked of it.
+                cells = parse(computed.content, limit=LAYOUT_LIMIT)["cells"]
+                request = cells_request(spec, case.columns)
+                digest = made.spec_sha256
+                record_cube(session, self._space, case, request, cells, query_sha256=digest, entry=entry)
             return entry
 
         return settled

@@ -11,6 +11,7 @@ message of DuckDB does.
 import resource
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import duckdb
@@ -21,7 +22,9 @@ from dataspace.transfer.cells import cells
 from dataspace.transfer.cold import connected, opened
 from dataspace.transfer.data import Table
 from dataspace.transfer.overlay import write_prepared
+from dataspace.transfer.releases import Releases
 from dataspace.transfer.rows import rows
+from dataspace.transfer.slots import slots
 from dataspace.transfer.views import look
 from dataspace.transfer.warm import loaded
 
@@ -42,6 +45,7 @@ class Worker:
         whole = _UNLIMITED if limit == resource.RLIM_INFINITY else limit
         self._memory = max(whole - _RESERVED, _LEAST)
         self._tables: OrderedDict[_Name, Table] = OrderedDict()
+        self._histories: dict[_Name, Releases] = {}
         self._large: set[_Name] = set()  # those that are answered from their file, for they fit only so
         self._spare: duckdb.DuckDBPyConnection | None = connected()
 
@@ -61,19 +65,34 @@ class Worker:
         return self._answer(write_prepared, request)
 
     def aggregate(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return protected aggregates and facts (`aggregates.aggregate`)."""
-        return self._answer(aggregate, request)
+        """Return protected aggregates and facts (`aggregates.aggregate`), judged where there is a history.
+
+        A worker that has not all of the history answers only how far it is: `behind`, a sequence and a mark.
+        """
+        if "history" not in request:
+            return self._answer(aggregate, request)
+        releases = self._releases(request)
+        return self._answer(partial(_judged, releases), request)
+
+    def replay(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Append to a history what was stored of it (`releases`); return how far it is."""
+        releases = self._releases(request)
+        return self._answer(lambda table, asked: releases.replay(table, asked["history"]), request)
 
     def cells(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the exact cells of a cube (`cells.cells`), of a warm table: only that has row numbers."""
         self.load(request)
         return self._answer(cells, request)
 
+    def slots(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the slots of a row selector, of a view (`slots.slots`)."""
+        self._look(request)
+        return self._answer(slots, request)
+
     def evict(self, request: Mapping[str, Any]) -> None:
         """Forget every version of a dataset."""
         for name in [name for name in self._tables if name[0] == request["dataset"]]:
-            self._tables.pop(name).close()
-            self._large.discard(name)
+            self._drop(name)
 
     def _idle(self) -> bool:
         """Do one thing that was put off, while nobody waits; return whether there may be another."""
@@ -159,8 +178,29 @@ class Worker:
         for name in [name for name in self._tables if name != but]:
             if self._size() <= size:
                 return
-            self._tables.pop(name).close()
-            self._large.discard(name)
+            self._drop(name)
+
+    def _drop(self, name: _Name) -> None:
+        self._tables.pop(name).close()
+        self._large.discard(name)
+        self._histories.pop(name, None)
+
+    def _releases(self, request: Mapping[str, Any]) -> Releases:
+        """Return the history of a table for who knows of the rows that a request says."""
+        name = self._open(request["payload"])
+        views = tuple(view["name"] for view in request["history"]["views"])
+        if name not in self._histories or self._histories[name].views != views:
+            self._histories[name] = Releases(views)
+        return self._histories[name]
 
     def _size(self) -> int:
-        return sum(table.size for table in self._tables.values())
+        tables = sum(table.size for table in self._tables.values())
+        return tables + sum(releases.size for releases in self._histories.values())
+
+
+def _judged(releases: Releases, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
+    history = request["history"]
+    if not releases.reaches(table, history):
+        return {"behind": vars(releases.head)}
+    found = aggregate(table, request)
+    return {**found, "judged": releases.judged(table, history, found)}

@@ -1,17 +1,20 @@
 """Encrypted answers: the consumer's weights, under its own key, over a cube it was granted.
 
-The service sees neither the weights nor the answer. The key is pinned to the
-agreement by its first query; a nonce is answered once.
+The service sees neither the weights nor the answer. Of each parameter set one
+key is pinned to the agreement by its first query. The same envelope again is
+given the answer that it was given, at no further cost; the nonce of one in
+another, or one that has expired, is refused (attack HE-11). Answers to as many
+measures have one size, and take a multiple of one time (attack QY-21).
 """
 
-import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlmodel import Session
 
 from dataspace.catalog.models import Form
-from dataspace.errors import Conflict, Unprocessable
+from dataspace.errors import Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.sandbox import Pool
@@ -21,22 +24,28 @@ from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor, Settled, digest_of
 from dataspace.transfer.cubes import Cubes, CubeView, spec_of
 from dataspace.transfer.engine import Engine
-from dataspace.transfer.models import ConsumerKey, Cube, Nonce
+from dataspace.transfer.models import ConsumerKey, Cube
+from dataspace.transfer.pace import Pace
+from dataspace.transfer.pinning import check_fresh, check_time, pinned_key, spend
+from dataspace.transfer.repeat import Repeats
 from dataspace.wire import ENVELOPE
 from dataspace.wire.envelope import EncryptedQuery
-
-_LIFETIME_SECONDS = 3600
+from dataspace.wire.parameters import parameter_set
 
 
 class EncryptedAnswers:
     """The encrypted form of answer; `evaluator` is the pool that holds TenSEAL."""
 
-    def __init__(self, space: Space, engine: Engine, builder: Pool, evaluator: Pool) -> None:
+    def __init__(
+        self, space: Space, engine: Engine, builder: Pool, evaluator: Pool, *, pace: Pace | None = None
+    ) -> None:
         self._space = space
         self._evaluator = evaluator
         self._engine = engine
-        self._cubes = Cubes(space, engine, builder)
+        self._pace = pace or Pace()
+        self._cubes = Cubes(space, engine, builder, pace=self._pace)
         self._conductor = Conductor(space)
+        self._repeats = Repeats(space)
 
     def cube(self, caller: Caller, agreement: str, spec: Mapping[str, Any]) -> CubeView:
         """Return the cube of a specification; see `Cubes.cube`."""
@@ -49,28 +58,16 @@ class EncryptedAnswers:
             Malformed: a byte of the envelope is not what it must be.
             Unprocessable: it holds a secret key, or is for another agreement, under another key, or expired.
             NotFound: the agreement is not the caller's, or was not granted the cube.
-            Conflict: its nonce was used.
+            Conflict: another query had its nonce.
             PolicyDenied: the policy denies it.
 
         """
+        received = self._pace.now()
         query = EncryptedQuery.decode(bytearray(envelope))
         if query.agreement != agreement:
             raise Unprocessable("the query was made for another agreement")
-        self._check_time(query)
-        with self._space.database.reading() as session:
-            case = read_case(session, self._space, caller, agreement)
-            cube = self._cubes.granted(session, case, query.cube)
-            pinned = session.get(ConsumerKey, (agreement, query.parameters))
-            _check_fresh(session, query)
-        context = self._context(query, pinned)
-        plan = self._engine.plan_cells(spec_of(cube), case.columns)
-        ask = Ask(Form.ENCRYPTED, query.binding, plan.uses(), Charge(1))
-        return self._conductor.conduct(
-            case,
-            ask,
-            lambda _: self._compute(case, cube, envelope, context, ask),
-            self._settled(case, ask, query, context),
-        )
+        with self._pace.kept(bucket_of(query), received):
+            return self._answer(caller, query, envelope)
 
     def sweep(self) -> int:
         """Remove what a crash left of cubes; return how many files."""
@@ -81,21 +78,32 @@ class EncryptedAnswers:
         for cube in self._cubes.forget(dataset):
             self._evaluator.broadcast("evict", {"cube_id": cube})
 
-    def _check_time(self, query: EncryptedQuery) -> None:
-        left = query.expires - int(self._space.clock().timestamp())
-        if not 0 < left <= _LIFETIME_SECONDS:
-            raise Unprocessable(f"the query expires in {left} seconds, want 1 to {_LIFETIME_SECONDS}")
+    def _answer(self, caller: Caller, query: EncryptedQuery, envelope: bytes) -> Answer:
+        check_time(query, self._space.clock())
+        with self._space.database.reading() as session:
+            case = read_case(session, self._space, caller, query.agreement)
+            if given := self._repeats.find(session, case, query.binding):
+                return given
+            cube = self._cubes.granted(session, case, query.cube)
+            check_fresh(session, query)
+            pinned = pinned_key(session, query)
+        context = self._context(query, pinned)
+        plan = self._engine.plan_cells(spec_of(cube), case.columns)
+        until = datetime.fromtimestamp(query.expires, UTC)
+        ask = Ask(Form.ENCRYPTED, query.binding, plan.uses(), Charge(1), kept=True, until=until)
+        return self._conductor.conduct(
+            case,
+            ask,
+            lambda _: self._compute(case, cube, envelope, context, ask),
+            self._settled(case, ask, query, context),
+        )
 
     def _context(self, query: EncryptedQuery, pinned: ConsumerKey | None) -> bytes:
-        if pinned is None:
-            # A worker reads the key before it is believed to be one, and pinned.
-            self._evaluator.call("admit", {"parameters": query.parameters, "context": query.context})
-            return query.context
-        if pinned.key_id != query.key:
-            raise Unprocessable(
-                f"the query is under another key than the agreement's, {pinned.key_id}", pinned=pinned.key_id
-            )
-        return pinned.context
+        if pinned is not None:
+            return pinned.context
+        # A worker reads the key before it is believed to be one, and pinned.
+        self._evaluator.call("admit", {"parameters": query.parameters, "context": query.context})
+        return query.context
 
     def _compute(self, case: Case, cube: Cube, envelope: bytes, context: bytes, ask: Ask) -> Computed:
         answer = self._evaluator.call(
@@ -113,22 +121,7 @@ class EncryptedAnswers:
 
     def _settled(self, case: Case, ask: Ask, query: EncryptedQuery, context: bytes) -> Settled:
         def settled(session: Session, computed: Computed, decision: Decision) -> int:
-            _check_fresh(session, query)
-            session.add(Nonce(agreement=query.agreement, nonce=query.nonce, created=self._space.clock()))
-            pinned = session.get(ConsumerKey, (query.agreement, query.parameters))
-            if pinned is not None and pinned.key_id != query.key:
-                raise Conflict("another query pinned another key to the agreement just now")
-            if pinned is None:
-                session.add(
-                    ConsumerKey(
-                        agreement=query.agreement,
-                        parameters=query.parameters,
-                        key_id=hashlib.sha256(context).hexdigest(),
-                        context=context,
-                        created=self._space.clock(),
-                    )
-                )
-            session.flush()
+            spend(session, query, context, self._space.clock())
             return self._space.log.append(
                 session,
                 "query.answered",
@@ -147,6 +140,6 @@ class EncryptedAnswers:
         return settled
 
 
-def _check_fresh(session: Session, query: EncryptedQuery) -> None:
-    if session.get(Nonce, (query.agreement, query.nonce)):
-        raise Conflict("this query was answered already: make a new one")
+def bucket_of(query: EncryptedQuery) -> int:
+    """Return the milliseconds that the time of the query's answer is a multiple of."""
+    return parameter_set(query.parameters).bucket * (1 + len(query.measures))

@@ -3,64 +3,27 @@
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
+from dataspace.catalog.models import Form
 from dataspace.privacy.desensitize import COSTLY
 from dataspace.privacy.spec import CubeSpec
 from dataspace.proof.canonical import canonical
 from dataspace.sandbox import Pool
 from dataspace.table import Column
 from dataspace.transfer import render
+from dataspace.transfer.leaving import Protection
+from dataspace.transfer.past import Past, judged
+from dataspace.transfer.payload import Payload, Result, Sealed
 from dataspace.transfer.plan import Plan, uses
 from dataspace.wire import JSON
 
+__all__ = ["WORKER", "CellsPlan", "Engine", "Payload", "Result", "Sealed"]
+
 WORKER: Final = "dataspace.transfer.duck:Worker"  # the target of the engine's pool
 _PREPARE_SECONDS: Final = 300.0  # a million rows take some, and it is done once
-
-
-@dataclass(frozen=True)
-class Payload:
-    """Where a dataset version lies, and what opens it; `context` is what the payload was sealed with."""
-
-    dataset: str
-    version: int
-    path: str
-    key: bytes = field(repr=False)
-    context: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """Where an agreement's prepared columns lie, and what opens them."""
-
-    path: str
-    key: bytes = field(repr=False)
-    context: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The bytes of an answer, of a media type of `dataspace.wire`, and what they stand for.
-
-    `facts` are what the policy reads: `rows` of the answer; `smallest_group`,
-    the subjects of the smallest group shown (0: none is; rows are no group);
-    `complement`, the subjects of the rows that the condition leaves (0: none).
-    Of these two it is told no more than that they are enough: they stop at the
-    minimum that was asked for.
-    Where a release is enforced, `withheld` among them are the rows of the
-    dataset, whatever the query, that leave not at all.
-    `withheld`: the content is empty, for the condition takes or leaves some
-    subjects but too few. `counted`: "subjects", or "rows" where the dataset
-    declares no subject, so that each row counts as one.
-    """
-
-    content: bytes = field(repr=False)
-    media_type: str
-    facts: Mapping[str, int]
-    suppressed: bool = False
-    withheld: bool = False
-    counted: str = "subjects"
 
 
 @dataclass(frozen=True)
@@ -138,20 +101,35 @@ class Engine:
         request["steady"] = steady or key
         self._call("prepare", payload, columns, request, deadline=_PREPARE_SECONDS)
 
-    def aggregate(self, payload: Payload, plan: Plan, *, min_group: int) -> Result:
+    def aggregate(
+        self,
+        payload: Payload,
+        plan: Plan,
+        *,
+        min_group: int,
+        past: Past | None = None,
+    ) -> Result:
         """Return protected aggregates as JSON: `{"columns", "rows", "suppressed": true or false}`.
 
         Groups of fewer than `min_group` subjects are not there, nor is one more
-        where the total would give them away (`suppress`).
+        where the total would give them away (`suppress`). `past`: the history
+        that the answer is judged by.
 
         Raises:
             Malformed: as in `rows`.
+            TooMany: no worker gets hold of the history, for others ask too much.
 
         """
-        found = self._call("aggregate", payload, plan.table, render.aggregate_request(plan, min_group))
+        request = render.aggregate_request(plan, min_group)
+        if past is None:
+            found = self._call("aggregate", payload, plan.table, request)
+        else:
+            request["history"] = render.history_request(plan, request)
+            found = judged(partial(self._method, payload, plan.table), request, past)
         facts = {name: found[name] for name in ("rows", "smallest_group", "complement")}
         hidden = {name: found[name] for name in ("suppressed", "withheld")}
-        return Result(found["body"], JSON, facts, **hidden, counted=_counted(plan.table))
+        verdict = found.get("judged", {})
+        return Result(found["body"], JSON, facts, **hidden, counted=_counted(plan.table), judged=verdict)
 
     def plan_cells(self, spec: CubeSpec, columns: Sequence[Column]) -> CellsPlan:
         """Return what a cube reads.
@@ -177,9 +155,47 @@ class Engine:
         found: dict[str, Any] = self._call("cells", payload, columns, render.cells_request(spec, columns))
         return found
 
+    def bounded(
+        self, payload: Payload, columns: Sequence[Column], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the exact cells of a noised aggregate, for `privacy.noised` alone (`bounded`, `cells`)."""
+        found: dict[str, Any] = self._call("cells", payload, columns, request)
+        return found
+
+    def slots(
+        self,
+        payload: Payload,
+        plan: Plan,
+        *,
+        key: bytes,
+        limit: int,
+        prepared: Sealed | None = None,
+        operand: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the slots of a row selector, for `selectors` alone: the columns of a plan, or an operand.
+
+        `operand`: SQL and peak of a value, and how many rows of one subject count (`slots.slots`).
+
+        Raises:
+            Unprocessable: a sum could pass 64 bits.
+
+        """
+        # Always of a view: a slot's columns and its operand are of the same rows.
+        shown = replace(plan, protection=replace(plan.protection, view=True))
+        request = render.rows_request(shown, limit, JSON) | {"order": _secret(key, "slots")}
+        request["view"] = _view(payload, plan, key, prepared)
+        request |= {"operand": dict(operand)} if operand else {}
+        found: dict[str, Any] = self._call("slots", payload, plan.table, request)
+        return found
+
     def evict(self, dataset: str) -> None:
         """Make every worker forget a dataset."""
         self._pool.broadcast("evict", {"dataset": dataset})
+
+    def _method(
+        self, payload: Payload, columns: Sequence[Column], method: str, request: Mapping[str, Any]
+    ) -> Any:
+        return self._call(method, payload, columns, request)
 
     def _call(
         self,
@@ -240,6 +256,12 @@ def _view(payload: Payload, plan: Plan, key: bytes, prepared: Sealed | None) -> 
         "key": key if prepared is None and costly else b"",
         "prepared": vars(prepared) if prepared and costly else None,
     }
+
+
+def leaving_view(payload: Payload, columns: Sequence[Column], protection: Protection) -> dict[str, Any]:
+    """Return what a worker needs to tell how the rows of a dataset leave (`views.tiers_of`)."""
+    plan = Plan(Form.ROWS, tuple(columns), (), protection=protection)
+    return _view(payload, plan, b"", None)
 
 
 def _secret(key: bytes, purpose: str) -> bytes:

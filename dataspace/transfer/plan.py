@@ -1,5 +1,6 @@
 """What a dataset allows of a query: columns known, their uses permitted, the condition written as SQL."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,8 @@ from dataspace.table import Column, Method, Type
 from dataspace.transfer.conditions import known, readable
 from dataspace.transfer.expression import Expression, Field, compared_by, read_by
 from dataspace.transfer.leaving import WHOLE, Protection
-from dataspace.transfer.predicate import columns_of
+from dataspace.transfer.normal import normal
+from dataspace.transfer.predicate import Every, columns_of
 from dataspace.transfer.statement import Aggregate, Function, Order, Query
 
 _NUMERIC: Final = {Type.INTEGER, Type.DECIMAL}
@@ -79,7 +81,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Plan:
-    """A query that a dataset can answer; `table` is all columns of the dataset, `where` is SQL or empty."""
+    """A query that a dataset can answer; `table` is all columns of the dataset, `where` is SQL or empty.
+
+    `conditions` are texts of what all must hold, equal where it is the same, each with the columns it reads.
+    """
 
     form: Form
     table: tuple[Column, ...]
@@ -90,6 +95,7 @@ class Plan:
     order: tuple[Order, ...] = ()
     limit: int | None = None
     protection: Protection = WHOLE
+    conditions: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def uses(self) -> list[dict[str, Any]]:
         """Return which column is used for what: select, filter, group, order or measure."""
@@ -193,7 +199,16 @@ def _aggregate(query: Query, named: Mapping[str, Column]) -> Plan:
         if order.column not in query.group:
             raise Malformed(f"an aggregate is ordered by what it is grouped by, not by {order.column}")
     filtered, where = _where(query, named, WHOLE)
-    return Plan(Form.AGGREGATE, tuple(named.values()), outputs, filtered, where, group, query.order)
+    return Plan(
+        Form.AGGREGATE,
+        tuple(named.values()),
+        outputs,
+        filtered,
+        where,
+        group,
+        query.order,
+        conditions=_conditions(query, named),
+    )
 
 
 def _grouped(name: str, what: Expression | Aggregate, query: Query, named: Mapping[str, Column]) -> Output:
@@ -223,6 +238,19 @@ def _measure(what: Aggregate, named: Mapping[str, Column]) -> Measure:
                 use="measure",
             )
     return Measure(what.function, column)
+
+
+def _conditions(query: Query, named: Mapping[str, Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if query.where is None:
+        return ()
+    where = normal(query.where, {name for name, column in named.items() if column.type is Type.INTEGER})
+    found = []
+    for part in where.parts if isinstance(where, Every) else (where,):
+        read = sorted(set(columns_of(part)))
+        # By another method a column is compared otherwise.
+        methods = [[named[name].method, dict(named[name].parameters)] for name in read]
+        found.append((json.dumps([part.canonical(), methods], sort_keys=True), tuple(read)))
+    return tuple(found)
 
 
 def _where(

@@ -3,13 +3,15 @@
 The same plan always gives the same request, and no request's SQL holds a secret.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dataspace.errors import Malformed, Refused, Unsupported
 from dataspace.privacy.desensitize import group, label, leaving_type, quoted
-from dataspace.privacy.spec import CubeSpec
+from dataspace.privacy.spec import CubeSpec, Factor, aligned
 from dataspace.privacy.spec import Measure as CubeMeasure
+from dataspace.privacy.strictness import is_laxer
 from dataspace.privacy.suppression import CELLS_LIMIT
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.conditions import known, readable
@@ -67,6 +69,37 @@ def aggregate_request(plan: Plan, min_group: int) -> dict[str, Any]:
     }
 
 
+def history_request(plan: Plan, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the history is told of an aggregate: its keys and numbers, and its words.
+
+    `columns` names the columns that are counted or summed, in the order of the aggregate's values.
+    """
+    measured = [output.what for output in plan.outputs if isinstance(output.what, Measure)]
+    columns = {measure.column.name: measure.column for measure in measured if measure.column}
+    numbers = [number for measure in measured for number in _numbers(measure)]
+    return {
+        "keys": asked["keys"],
+        "where": plan.where,
+        "numbers": [list(number) for number in dict.fromkeys(numbers)],
+        "columns": list(columns),
+        "conditions": [[text, list(names)] for text, names in plan.conditions],
+        "group": [column.name for column in plan.group],
+        "minimum": asked["min_group"],
+    }
+
+
+def _numbers(measure: Measure) -> list[tuple[str, str, str]]:
+    """Return the numbers that a measure tells: a kind, the SQL of its column and its name.
+
+    An average tells how many it is of: of whole numbers it is a fraction, whose denominator can be found.
+    """
+    if measure.column is None:
+        return [("count", "", "")]
+    of_column = (_value(measure.column), measure.column.name)
+    kinds = {Function.COUNT: ["count"], Function.SUM: ["sum"], Function.AVG: ["count", "sum"]}
+    return [(kind, *of_column) for kind in kinds[measure.function]]
+
+
 def cells_request(spec: CubeSpec, columns: Sequence[Column]) -> dict[str, Any]:
     """Return the request for the cells of a cube.
 
@@ -77,26 +110,29 @@ def cells_request(spec: CubeSpec, columns: Sequence[Column]) -> dict[str, Any]:
 
     """
     dimensions, summed = cube_columns(spec, columns)
-    measures = [measure for measure in spec.measures if measure.column]
+    named = {column.name: column for column in summed}
     return {
         **_grouping(dimensions),
         "sums": [
-            {"column": column.name, "value": _units(column, measure), "peak": measure.peak}
-            for column, measure in zip(summed, measures, strict=True)
+            {"column": measure.column, "value": _product(measure, named), "peak": measure.peak}
+            for measure in spec.measures
+            if measure.factors
         ],
         "max_rows": spec.max_rows,
         "limit": CELLS_LIMIT,
+        "where": " AND ".join(f"{_value(column)} IS NOT NULL" for column in summed) if spec.complete else "",
     }
 
 
 def cube_columns(spec: CubeSpec, columns: Sequence[Column]) -> tuple[list[Column], list[Column]]:
     """Return the columns of a cube's dimensions and of its sums; raises as `cells_request`."""
     named = {column.name: column for column in columns}
-    dimensions = [readable(name, named, "group") for name in spec.dimensions]
+    dimensions = [_dimension(readable(name, named, "group"), spec) for name in spec.dimensions]
     for column in dimensions:
         if column.type is Type.DECIMAL and column.method in {Method.KEEP, Method.TOP_CODE}:
             raise Malformed(f"column {column.name} is of type decimal: a dimension has few values")
-    summed = [known(measure.column, named) for measure in spec.measures if measure.column]
+    measured = dict.fromkeys(name for measure in spec.measures for name in measure.columns)
+    summed = [known(name, named) for name in measured]
     for column in summed:
         if column.type not in {Type.INTEGER, Type.DECIMAL}:
             raise Malformed(f"column {column.name} is of type {column.type}: a sum wants numbers")
@@ -104,6 +140,19 @@ def cube_columns(spec: CubeSpec, columns: Sequence[Column]) -> tuple[list[Column
             facts = {"column": column.name, "method": column.method.value, "use": "measure"}
             raise Refused(f"column {column.name} is not open to sums", **facts)
     return dimensions, summed
+
+
+def _dimension(column: Column, spec: CubeSpec) -> Column:
+    """Return a dimension's column, in the bins that the specification asks for."""
+    if column.name not in spec.bins:
+        return column
+    binned = replace(column, method=Method.GENERALIZE, parameters=spec.bins[column.name])
+    if column.type not in {Type.INTEGER, Type.DECIMAL}:
+        raise Malformed(f"column {column.name} is of type {column.type}: bins are of numbers")
+    if is_laxer(binned, column) or not aligned(spec.bins[column.name], column):
+        facts = {"column": column.name, "method": column.method.value, "use": "group"}
+        raise Refused(f"column {column.name} leaves in coarser classes than these bins", **facts)
+    return binned
 
 
 def _shown(output: Output, protection: Protection, *, text: bool) -> str:
@@ -143,10 +192,15 @@ def _value(column: Column) -> str:
     return finite(Value(quoted(column.name), column.type)).sql
 
 
-def _units(column: Column, measure: CubeMeasure) -> str:
-    """Return SQL of a value clamped to the measure's bounds, as a whole number of units of its precision."""
-    name, unit = quoted(column.name), 10**measure.precision
-    clamped = f"least(greatest({name}, {measure.low}), {measure.high})"
+def _product(measure: CubeMeasure, columns: Mapping[str, Column]) -> str:
+    """Return SQL of a measure's value of one row: the product of its factors, NULL where one has none."""
+    return " * ".join(f"({_units(columns[factor.column], factor)})" for factor in measure.factors)
+
+
+def _units(column: Column, factor: Factor) -> str:
+    """Return SQL of a value clamped to the factor's bounds, as a whole number of units of its precision."""
+    name, unit = quoted(column.name), 10**factor.precision
+    clamped = f"least(greatest({name}, {factor.low}), {factor.high})"
     if column.type is Type.INTEGER:
         return f"CASE WHEN {name} IS NOT NULL THEN {clamped} * {unit} END"
     return f"CASE WHEN isfinite({name}) THEN CAST(round({clamped} * {unit}) AS BIGINT) END"

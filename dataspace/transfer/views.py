@@ -84,16 +84,26 @@ def look(table: Table, request: Mapping[str, Any], *, spare: bool = True) -> Vie
     return table.views[asked.name]
 
 
+def tiers_of(table: Table, request: Mapping[str, Any]) -> Any:
+    """Return the tier of every row as the view of a request has it: an array of small numbers."""
+    asked = Asked.of(request)
+    return _tiers(table, asked, _numbered(table, asked))
+
+
 def _overlay(table: Table, asked: Asked, request: Mapping[str, Any]) -> tuple[pa.Table, Any]:
     """Return what a view has beside the dataset's columns, row by row, and the tiers of the rows."""
     ready = prepared(table, request, asked.hidden)
-    beside = pa.table({asked.beside + "row": np.arange(table.rows)})
+    beside = _numbered(table, asked)
     tier = _tiers(table, asked, beside)
     beside = beside.append_column(asked.beside + "tier", pa.array(tier))
     beside = beside.append_column(asked.beside + "place", pa.array(places(table.rows, asked.order)))
     for place, column in enumerate(asked.hidden):
         beside = beside.append_column(f"{asked.beside}{place}", ready.column(column.name))
     return beside, tier
+
+
+def _numbered(table: Table, asked: Asked) -> pa.Table:
+    return pa.table({asked.beside + "row": np.arange(table.rows)})
 
 
 def _tiers(table: Table, asked: Asked, rows: pa.Table) -> Any:

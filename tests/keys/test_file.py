@@ -142,3 +142,31 @@ def test_no_representation_shows_a_secret(keys: FileKeys, tmp_path: Path) -> Non
     assert not any(secret in shown for secret in stored)
     assert keys.raw("anchor").hex() not in shown
     assert re.fullmatch(r"FileKeys\(.*\)", repr(keys))
+
+
+def test_two_x25519_keys_agree_on_one_secret(tmp_path: Path) -> None:
+    one, two = FileKeys(tmp_path / "one"), FileKeys(tmp_path / "two")
+    for store in (one, two):
+        store.create("peer-mask")
+    shared = one.agree("peer-mask", two.public_key("peer-mask"))
+    assert shared == two.agree("peer-mask", one.public_key("peer-mask"))
+    assert len(shared) == 32
+    assert shared != one.agree("peer-mask", one.public_key("peer-mask"))
+
+
+@pytest.mark.parametrize("public", [b"", bytes(31), bytes(32), b"\x01" + bytes(31)])
+def test_a_public_key_that_agrees_on_nothing_secret_is_refused(tmp_path: Path, public: bytes) -> None:
+    store = FileKeys(tmp_path / "keys")
+    store.create("peer-mask")
+    with pytest.raises(Malformed, match="X25519"):
+        store.agree("peer-mask", public)
+
+
+def test_a_key_does_what_its_kind_does_and_nothing_else(keys: FileKeys) -> None:
+    keys.create("peer")
+    keys.create("peer-mask")
+    assert len(keys.sign("peer", b"")) == 64
+    with pytest.raises(Malformed, match="kind"):
+        keys.agree("peer", bytes(32))
+    with pytest.raises(Malformed, match="kind"):
+        keys.sign("peer-mask", b"")

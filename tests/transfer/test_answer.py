@@ -73,19 +73,19 @@ def test_an_expired_agreement_answers_no_more(space: Simulator) -> None:
 
 def test_units_run_out(space: Simulator) -> None:
     consumer, agreement = _agreed(space, 303, units=2)
-    for _ in range(2):
-        space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
+    for name in ("first", "second"):
+        space.query(consumer, agreement.id, f"SELECT COUNT(*) AS {name} FROM data")
     with pytest.raises(PolicyDenied, match="units-exhausted"):
-        space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
+        space.query(consumer, agreement.id, "SELECT COUNT(*) AS third FROM data")
     space.audit()
 
 
 def test_qy_09_many_at_once_never_spend_more_than_was_granted(space: Simulator) -> None:
     consumer, agreement = _agreed(space, 304, units=5)
 
-    def ask(_: int) -> bool:
+    def ask(number: int) -> bool:
         try:
-            space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data")
+            space.query(consumer, agreement.id, f"SELECT COUNT(*) AS n{number} FROM data")
         except (PolicyDenied, Conflict):
             return False
         return True

@@ -2,6 +2,8 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,15 @@ from dataspace.errors import Conflict, Malformed, NotFound, PolicyDenied, Unproc
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
-from dataspace.transfer.cubes import CubeView
-from dataspace.transfer.models import Cube
-from tests.simulator import Simulator, people
+from dataspace.privacy.encrypted import Evaluator
+from dataspace.transfer.case import read_case
+from dataspace.transfer.cubes import BUCKET, CubeView
+from dataspace.transfer.encrypted import EncryptedAnswers
+from dataspace.transfer.models import ConsumerKey, Cube, Released
+from dataspace.transfer.pace import Pace
+from dataspace.wire.envelope import EncryptedQuery
+from dataspace.wire.parameters import CUBE_SETS
+from tests.simulator import Simulator, people, simulated
 
 SPEC = {"dimensions": ["district"], "measures": [{"kind": "count"}], "max_rows": 1, "epsilon": 4_000_000}
 
@@ -68,6 +76,9 @@ def test_a_cube_is_charged_once_to_an_agreement_and_shared_by_two(space: Simulat
     theirs = space.agreed(other, agreement.offer)
     shared = _cube(space, other, theirs)
     assert (shared.id, shared.layout, shared.epsilon) == (first.id, first.layout, SPEC["epsilon"])
+    with space.service.space.database.reading() as session:
+        released = session.exec(select(Released).where(Released.dataset == agreement.dataset)).all()
+    assert [one.entry for one in released] == [first.entry]  # whole, from its first grant
     assert _usage(space, consumer, agreement)["epsilon"]["spent"] == SPEC["epsilon"]
     space.audit()
 
@@ -115,17 +126,89 @@ def test_exact_presence_is_not_for_consumers_to_choose(space: Simulator) -> None
         _cube(space, consumer, agreement, presence="exact")
 
 
-def test_he_11_a_query_is_answered_once_and_not_after_its_time(space: Simulator, keys: Keys) -> None:
+def test_cr_05_the_same_envelope_again_is_given_the_same_answer_at_no_cost(
+    space: Simulator, keys: Keys
+) -> None:
+    consumer, agreement, _ = _agreed(space, 911)
+    body = _body(keys, _cube(space, consumer, agreement), agreement).body
+    with ThreadPoolExecutor(3) as threads:
+        answers = list(
+            threads.map(lambda _: space.service.encrypted.answer(consumer, agreement.id, body), range(3))
+        )
+    again = space.service.encrypted.answer(consumer, agreement.id, body)
+    assert {(one.content, one.entry) for one in answers} == {(again.content, again.entry)}
+    assert _usage(space, consumer, agreement)["units"]["spent"] == 2  # the cube, and one answer
+    space.audit()
+
+
+def test_he_11_a_nonce_is_answered_once_and_nothing_after_its_time(space: Simulator, keys: Keys) -> None:
     consumer, agreement, _ = _agreed(space, 905)
     view = _cube(space, consumer, agreement)
-    body = _body(keys, view, agreement).body
-    space.service.encrypted.answer(consumer, agreement.id, body)
+    query = EncryptedQuery.decode(_body(keys, view, agreement).body)
+    space.service.encrypted.answer(consumer, agreement.id, query.encode())
+    other = replace(query, vector=keys.seal([2] * 3)).encode()
+    # The worker alone, as a naive service, answers whatever comes, as often as it comes.
+    naive = Evaluator()
+    table = space.service.encrypted._cubes
+    with space.service.space.database.reading() as session:
+        case = read_case(session, space.service.space, consumer, agreement.id)
+        found = table.granted(session, case, view.id)
+    request = {"context": keys.public, "cube_id": view.id, "cube": table.content(case, found)}
+    assert all(naive.answer({**request, "query": body}) for body in (query.encode(), other, other))
     with pytest.raises(Conflict, match="answered already"):
-        space.service.encrypted.answer(consumer, agreement.id, body)
+        space.service.encrypted.answer(consumer, agreement.id, other)
     for seconds in (-7200, 100_000):
         with pytest.raises(Unprocessable, match="expires"):
             space.service.encrypted.answer(consumer, agreement.id, _body(keys, view, agreement, seconds).body)
     space.audit()
+
+
+def test_he_11_what_was_answered_is_not_given_again_after_its_time(tmp_path: Path, keys: Keys) -> None:
+    with simulated(tmp_path / "home") as space:
+        consumer, agreement, _ = _agreed(space, 914)
+        body = _body(keys, _cube(space, consumer, agreement), agreement).body
+        given = space.service.encrypted.answer(consumer, agreement.id, body)
+        space.clock.forward(seconds=500)
+        assert space.service.encrypted.answer(consumer, agreement.id, body) == given
+        space.clock.forward(seconds=200)
+        with pytest.raises(Unprocessable, match="expires"):
+            space.service.encrypted.answer(consumer, agreement.id, body)
+        space.audit()
+
+
+def test_an_agreement_has_a_key_of_each_parameter_set(space: Simulator, keys: Keys) -> None:
+    consumer, agreement, _ = _agreed(space, 912)
+    view = _cube(space, consumer, agreement)
+    second = Keys.create(CUBE_SETS[1])
+    totals = []
+    for pair in (keys, second):
+        query = _body(pair, view, agreement)
+        answer = space.service.encrypted.answer(consumer, agreement.id, query.body)
+        totals.append(pair.decrypt(answer.content, query))
+    assert totals[0] == totals[1]
+    with space.service.space.database.reading() as session:
+        pinned = session.exec(select(ConsumerKey).where(ConsumerKey.agreement == agreement.id)).all()
+    assert {one.parameters: one.key_id for one in pinned} == dict(
+        zip(CUBE_SETS, (keys.id, second.id), strict=True)
+    )
+    space.audit()
+
+
+def test_qy_21_answers_and_cubes_take_a_multiple_of_one_time(space: Simulator, keys: Keys) -> None:
+    consumer, agreement, _ = _agreed(space, 913)
+    slept: list[float] = []
+    times = iter(value / 100 for value in range(1, 1000))
+    service = space.service.encrypted
+    pools = service._engine, service._cubes._builder, service._evaluator
+    paced = EncryptedAnswers(service._space, *pools, pace=Pace(lambda: next(times), slept.append))
+    # The clock goes on by 10 ms at each look: between receipt and end there is one.
+    view = paced.cube(consumer, agreement.id, SPEC)
+    query = _body(keys, view, agreement)
+    paced.answer(consumer, agreement.id, query.body)
+    late = replace(EncryptedQuery.decode(query.body), expires=1 << 40)
+    with pytest.raises(Unprocessable):
+        paced.answer(consumer, agreement.id, late.encode())
+    assert [round(1000 * seconds) for seconds in slept] == [BUCKET - 10, 90, 90]
 
 
 def test_he_05_an_agreement_has_one_key(space: Simulator, keys: Keys) -> None:
