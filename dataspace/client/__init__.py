@@ -11,7 +11,8 @@ What the service refuses is raised as the same error of `dataspace.errors`.
 """
 
 from dataspace.client.answer import Answer
+from dataspace.client.joining import joint, prepare_joint
 from dataspace.client.layout import Layout
 from dataspace.client.space import DataSpace
 
-__all__ = ["Answer", "DataSpace", "Layout"]
+__all__ = ["Answer", "DataSpace", "Layout", "joint", "prepare_joint"]

@@ -11,10 +11,18 @@ from urllib.parse import quote
 import httpx2
 
 from dataspace.client.answer import Answer
+from dataspace.client.estimating import Estimating, noised
 from dataspace.client.http import Http
+from dataspace.client.intersect import Intersecting
+from dataspace.client.joining import Joining
 from dataspace.client.layout import Key, Layout
+from dataspace.client.lookup import Looking
 from dataspace.client.providing import Providing, part
 from dataspace.client.receipts import acknowledged
+from dataspace.client.scoring import Scoring
+from dataspace.client.sealed import Sealing
+from dataspace.client.selecting import Selecting
+from dataspace.client.statistics import Dimension, Statistics
 from dataspace.errors import Conflict, Malformed, VerificationError
 from dataspace.proof.verify import Report, verify_receipt
 from dataspace.wire import ARROW, ENTRY_HEADER, ENVELOPE, JSON, PRICE_HEADER, UNITS_HEADER
@@ -26,7 +34,17 @@ _QUERY_SECONDS = 600
 _ACKNOWLEDGED = 1000  # answers of one act, at most
 
 
-class DataSpace(Providing):
+class DataSpace(
+    Estimating,
+    Providing,
+    Scoring,
+    Joining,
+    Looking,
+    Intersecting,
+    Selecting,
+    Statistics,
+    Sealing,
+):
     """One participant's view of a service; what it returns as dicts is described at `<url>/api/docs`.
 
     Every method raises what the service answers with, as an error of
@@ -107,7 +125,7 @@ class DataSpace(Providing):
         return dict(self._http.post("/api/participants", {**body, "zones": list(zones)}))
 
     def change(self, participant: str, **changes: Any) -> dict[str, Any]:
-        """Change a participant's `roles`, `status` or `zones`."""
+        """Change a participant's `roles`, `status` or `zones`, or name its legal `entity`."""
         return dict(self._http.patch(f"/api/participants/{part(participant)}", changes))
 
     def erase(self, entry: int, basis: str) -> int:
@@ -163,8 +181,15 @@ class DataSpace(Providing):
 
     # -- consumers
 
-    def query(self, agreement: str, sql: str, form: str = "aggregate") -> Answer:
+    def query(
+        self, agreement: str, sql: str, form: str = "aggregate", *, epsilon: int = 0, **noise: Any
+    ) -> Answer:
         """Return the answer to a query over the table `data`: rows as Arrow, aggregates as JSON.
+
+        With `epsilon`, in millionths, every number of an aggregate has noise, and the answer
+        tells how much to expect. `noise`: `max_rows` of one subject that count, `bounds` as
+        `{"income": (0, 200000)}` for each column that is summed, `mechanism` laplace or gaussian.
+        The same question again is the same answer, at no cost.
 
         Raises:
             VerificationError: the bytes are not those of the answer's digest.
@@ -172,14 +197,21 @@ class DataSpace(Providing):
         """
         accept = ARROW if form == "rows" else JSON
         path = f"/api/agreements/{part(agreement)}/queries"
-        return self._answer(self._http.exchange(path, accept=accept, json={"sql": sql, "form": form}))
+        body = {"sql": sql, "form": form, **noised(epsilon, noise)}
+        return self._answer(self._http.exchange(path, accept=accept, json=body))
 
     def cube(
-        self, agreement: str, dimensions: Sequence[str], measures: Sequence[Mapping[str, Any]], **spec: Any
+        self,
+        agreement: str,
+        dimensions: Sequence[Dimension],
+        measures: Sequence[Mapping[str, Any]],
+        **spec: Any,
     ) -> Layout:
         """Build a cube, or find the one there is; return its layout, which `encrypted_totals` takes.
 
-        `spec`: `max_rows` of one subject, `epsilon` in millionths.
+        A dimension is a column, or one of numbers in bins: `{"column": "age", "width": 10}`,
+        or `"bands": "18,35,60"`. `spec`: `max_rows` of one subject, `epsilon` in millionths,
+        `complete` for rows alone that have all measured values.
         """
         asked = {"dimensions": list(dimensions), "measures": [dict(measure) for measure in measures], **spec}
         found = self._http.post(f"/api/agreements/{part(agreement)}/cubes", asked)
@@ -205,19 +237,22 @@ class DataSpace(Providing):
     def acknowledge(self, answers: Sequence[Answer]) -> list[bytes]:
         """Say that these answers were received; return the receipts of the entries, in their order.
 
-        Of each thousand all become entries or none. To say it again gives the same entries.
+        Of each thousand all become entries or none. To say it again gives the same entries;
+        an answer to a repeated question is one answer.
 
         Raises:
             Unprocessable: the ledger has another answer than one that was received.
             VerificationError: the service acknowledged something else.
 
         """
-        receipts: list[bytes] = []
-        for start in range(0, len(answers), _ACKNOWLEDGED):
-            some = answers[start : start + _ACKNOWLEDGED]
+        receipts: dict[tuple[int, str], bytes] = {}
+        each = list({(answer.entry, answer.sha256): answer for answer in answers}.values())
+        for start in range(0, len(each), _ACKNOWLEDGED):
+            some = each[start : start + _ACKNOWLEDGED]
             body = [{"entry": answer.entry, "answer_sha256": answer.sha256} for answer in some]
-            receipts += acknowledged(some, self._http.post("/api/acknowledgements", body))
-        return receipts
+            made = acknowledged(some, self._http.post("/api/acknowledgements", body))
+            receipts |= {(one.entry, one.sha256): receipt for one, receipt in zip(some, made, strict=True)}
+        return [receipts[answer.entry, answer.sha256] for answer in answers]
 
     def _answer(self, response: httpx2.Response) -> Answer:
         try:

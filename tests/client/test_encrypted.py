@@ -66,7 +66,8 @@ def test_the_same_weights_are_never_encrypted_alike() -> None:
 def test_how_many_cells_are_asked_for_does_not_show() -> None:
     one = len(prepare(TABLE, {("city 0",): 1}).body)
     all_of_many = len(prepare(cube([1] * 8192, [1] * 8192), [9] * 8192).body)
-    assert abs(one - all_of_many) < 2000
+    # What zstd finds in a polynomial that is uniform.
+    assert abs(one - all_of_many) < 1000
 
 
 def test_he_05_an_answer_computed_under_another_key_is_refused() -> None:

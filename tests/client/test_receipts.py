@@ -30,7 +30,8 @@ def test_acknowledged_answers_come_back_as_receipts_that_verify(
     space: Simulator, url: str, agreement: tuple[str, str]
 ) -> None:
     with DataSpace(url, agreement[0]) as consumer:
-        answers = [consumer.query(agreement[1], COUNT) for _ in range(2)]
+        asked = [COUNT, "SELECT AVG(income) FROM data", COUNT]
+        answers = [consumer.query(agreement[1], sql) for sql in asked]
         receipts = consumer.acknowledge(answers)
         assert consumer.acknowledge([]) == []
         again = consumer.acknowledge(answers[:1])
@@ -47,7 +48,7 @@ def test_an_answer_with_a_changed_byte_is_not_acknowledged(url: str, agreement: 
         answer = consumer.query(agreement[1], COUNT)
         wrong = _answer(answer.entry, answer.content + b" ")
         with pytest.raises(Unprocessable, match="item 1") as refused:
-            consumer.acknowledge([consumer.query(agreement[1], COUNT), wrong])
+            consumer.acknowledge([consumer.query(agreement[1], "SELECT AVG(age) FROM data"), wrong])
     assert refused.value.facts["position"] == 1
 
 

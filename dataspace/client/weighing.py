@@ -1,0 +1,77 @@
+"""Encrypted totals as acts of a data space: queries made, sent, and their answers opened."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from dataspace.client.answer import Answer
+from dataspace.client.http import Http
+from dataspace.client.layout import Key, Layout
+from dataspace.client.providing import part
+from dataspace.wire import ENVELOPE
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from dataspace.client.encrypted import Keys, Prepared
+    from dataspace.client.keyring import KeyRing
+
+QUERY_SECONDS: Final = 600
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The weighted total of each measure, in units of 10^-precision, and the answers it was opened from."""
+
+    totals: Mapping[str, int]
+    answers: tuple[Answer, ...] = field(repr=False)
+
+    @property
+    def units(self) -> int:
+        """Return what the answers cost together."""
+        return sum(answer.units for answer in self.answers)
+
+
+class Weighing:
+    """Encrypted queries over cubes, a part of `DataSpace`."""
+
+    _http: Http
+    _pinned: set[tuple[str, str]]
+
+    if TYPE_CHECKING:
+
+        def _answer(self, response: httpx2.Response) -> Answer: ...
+
+    def weighted_totals(
+        self,
+        agreement: str,
+        layout: Layout,
+        weights: Mapping[Key, int] | Sequence[int],
+        keys: "Keys | KeyRing",
+    ) -> Totals:
+        """Return the weighted total of each measure; the service sees neither weights nor totals.
+
+        Totals that may pass the plain modulus are asked for under each key of
+        the ring, at a unit each, and put together here.
+
+        Raises:
+            Unprocessable: they may pass all plain moduli of the ring together; nothing was sent.
+            VerificationError: an answer is to another query or under another key.
+
+        """
+        from dataspace.client.encrypted import Errand  # noqa: PLC0415 - TenSEAL is for these alone
+        from dataspace.client.keyring import KeyRing  # noqa: PLC0415
+
+        ring = KeyRing.holding(keys)
+        expires = int(time.time()) + QUERY_SECONDS
+        errands = {one.id: Errand(agreement, expires, (agreement, one.id) in self._pinned) for one in ring}
+        weighed = ring.weigh(layout, weights, errands)
+        answers = tuple(self._sent(agreement, one, query) for one, query in weighed.queries)
+        return Totals(weighed.decrypt([answer.content for answer in answers]), answers)
+
+    def _sent(self, agreement: str, keys: "Keys", query: "Prepared") -> Answer:
+        path = f"/api/agreements/{part(agreement)}/encrypted"
+        answer = self._answer(self._http.exchange(path, accept=ENVELOPE, content=query.body))
+        self._pinned.add((agreement, keys.id))
+        return answer
