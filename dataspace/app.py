@@ -29,6 +29,9 @@ from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.key import Verifier
 from dataspace.settings import Settings
 from dataspace.space import Space, utc_now
+from dataspace.transfer.mark import Mark
+from dataspace.transfer.peers import PEER_KEYS, public_peer_keys
+from dataspace.transfer.repeat import Repeats
 from dataspace.web.service import Service
 from dataspace.worker import Job, Worker
 from dataspace.zones.pack import Pack, load_packs
@@ -54,7 +57,7 @@ def initialise(settings: Settings, name: str, login: str, password: str | None =
     Database(settings.database).close()  # or somebody else is using it
     migrations.upgrade(settings.database)
     if isinstance(keys, FileKeys):
-        for needed in (*KEYS, *(f"zone/{zone}" for zone in packs)):
+        for needed in (*KEYS, *PEER_KEYS, *(f"zone/{zone}" for zone in packs)):
             if not keys.has(needed):
                 keys.create(needed)
     with _space(settings, packs, keys, utc_now) as space:
@@ -71,19 +74,20 @@ def log_key(settings: Settings) -> str:
 
 
 def public_keys(settings: Settings) -> dict[str, Any]:
-    """Return every verifier key of a space, in use or not, and the rotations of its log's key.
+    """Return every verifier key of a space, in use or not, the rotations of its log's key, and its peer keys.
 
     Raises:
         Unavailable: the space was not made yet, or its keys are not there.
 
     """
     migrations.ensure_current(settings.database)
-    log = Log(settings.origin, open_keys(settings.keys), clock=utc_now)
+    keys = open_keys(settings.keys)
+    log = Log(settings.origin, keys, clock=utc_now)
     database = Database(settings.database, readonly=True)
     try:
         with database.reading() as session:
             log.recall(session)
-            return keyring.public_keys(log, session)
+            return {**keyring.public_keys(log, session), "peer": public_peer_keys(keys)}
     finally:
         database.close()
 
@@ -146,6 +150,8 @@ def jobs(service: Service) -> Worker:
             Job("anchor", float(service.space.settings.anchor_seconds), service.publisher.anchor),
             Job("expire-uploads", _EXPIRE_SECONDS, service.uploads.expire),
             Job("sweep-prepared", _EXPIRE_SECONDS, service.answers.sweep),
+            Job("sweep-answers", _EXPIRE_SECONDS, Repeats(service.space).sweep),
+            *([Job("sweep-joint", _EXPIRE_SECONDS, service.joint.sweep)] if service.joint else []),
         ]
     )
 
@@ -178,6 +184,8 @@ def _begin(space: Space) -> Anchorage:
     _ensure_same_log(space)
     anchors = _anchorage(space)
     anchors.guard()
+    # A database restored from before noise was last drawn would draw it again (attack QY-24).
+    space.log.floor(Mark(space.settings.home).read())
     _adopt(space, space.policy)
     adopt_keys(space.database, space.log, space.settings.origin, space.keys)
     return anchors

@@ -10,6 +10,7 @@ from dataspace.catalog.draft import Drafts
 from dataspace.catalog.progress import Readings
 from dataspace.catalog.register import Registrar
 from dataspace.catalog.resumable import Resumable
+from dataspace.catalog.sealed import SealedRegistrar
 from dataspace.catalog.search import Catalogue
 from dataspace.catalog.source import Sources
 from dataspace.catalog.upload import Uploads
@@ -28,7 +29,19 @@ from dataspace.space import Space
 from dataspace.transfer.answer import Answers
 from dataspace.transfer.encrypted import EncryptedAnswers
 from dataspace.transfer.engine import WORKER, Engine
+from dataspace.transfer.intersections import Intersections
+from dataspace.transfer.joint import ADDER, MASKER, JointAnswers
+from dataspace.transfer.keyservice import KeyServiceClient
+from dataspace.transfer.lookups import Lookups
+from dataspace.transfer.noised import NoisedAnswers
+from dataspace.transfer.peers import read_peers
 from dataspace.transfer.receipts import Receipts
+from dataspace.transfer.repeat import Repeats
+from dataspace.transfer.scores import Scores
+from dataspace.transfer.scoring import Models
+from dataspace.transfer.sealed import ADDER as SEALED_ADDER
+from dataspace.transfer.sealed import SealedAnswers
+from dataspace.transfer.selectors import Selectors
 from dataspace.web.service import Service
 
 _MEGABYTE = 1 << 20
@@ -36,6 +49,10 @@ _ENCRYPTED_MEMORY = 2048 * _MEGABYTE
 _INTAKE_SECONDS = 600.0
 _COPIER_MEMORY = 1024 * _MEGABYTE
 _ENCRYPTED_SECONDS = 30.0
+_MATCHING_MEMORY = 3072 * _MEGABYTE  # a lookup table of 512 MiB, before it is one
+# Calls after which a worker that reads ciphertexts is replaced: what a hostile one may have left ends then.
+_RECYCLED = 1000
+_CPU_SECONDS = 600  # of processor time in a worker's life; at half of it, it is replaced
 
 
 def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) -> Service:
@@ -75,22 +92,62 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
             workers=settings.workers,
             memory=_ENCRYPTED_MEMORY,
             deadline=_ENCRYPTED_SECONDS,
+            recycle=_RECYCLED,
+            cpu=_CPU_SECONDS,
         ),
     )
     builder = _pool(
         stack,
         Pool(
-            "dataspace.privacy.cube:Builder", workers=1, memory=_ENCRYPTED_MEMORY, deadline=_ENCRYPTED_SECONDS
+            "dataspace.privacy.noised:Noiser",
+            workers=1,
+            memory=_ENCRYPTED_MEMORY,
+            deadline=_ENCRYPTED_SECONDS,
         ),
     )
+    scorer = _pool(
+        stack,
+        Pool(
+            "dataspace.privacy.score:Scorer",
+            workers=settings.workers,
+            memory=_ENCRYPTED_MEMORY,
+            deadline=_ENCRYPTED_SECONDS,
+            recycle=_RECYCLED,
+            cpu=_CPU_SECONDS,
+        ),
+    )
+    selector = _pool(
+        stack,
+        Pool(
+            "dataspace.privacy.evaluation:SelectorEvaluator",
+            workers=1,
+            memory=_ENCRYPTED_MEMORY,
+            deadline=_ENCRYPTED_SECONDS,
+            recycle=_RECYCLED,
+            cpu=_CPU_SECONDS,
+        ),
+    )
+    models = Models(space, scorer)
     if warm:
         threading.Thread(target=_warm, args=((queries, intake, encrypted, builder),), daemon=True).start()
     engine = Engine(queries)
     answers, shown = EncryptedAnswers(space, engine, builder, encrypted), Answers(space, engine)
 
+    joint = _joint(space, engine, stack) if settings.peers else None
+    lookups, intersections = _matching(space, engine, stack)
+    keyservice = KeyServiceClient(space)
+    sealed = _sealed(space, keyservice, stack)
+
     def withdrawn(dataset: str) -> None:
         shown.forget(dataset)
         answers.forget(dataset)
+        Repeats(space).forget(dataset)
+        if joint is not None:
+            joint.forget(dataset)
+        lookups.forget(dataset)
+        intersections.forget(dataset)
+        models.forget(dataset)
+        sealed.forget(dataset)
 
     policy = read_policy(Path(settings.witnesses)) if settings.witnesses else None
     uploads = Uploads(space, intake)
@@ -106,6 +163,10 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
     sources.resume()
     answers.sweep()
     shown.sweep()
+    if joint is not None:
+        joint.sweep()
+    lookups.sweep()
+    intersections.sweep()
     return Service(
         space=space,
         anchors=anchors,
@@ -121,8 +182,62 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
         negotiator=Negotiator(space),
         answers=shown,
         encrypted=answers,
+        noised=NoisedAnswers(space, engine, builder),
+        models=models,
+        scores=Scores(space, models, scorer),
+        selectors=Selectors(space, engine, selector),
+        lookups=lookups,
+        intersections=intersections,
+        sealing=SealedRegistrar(space, keyservice.id),
+        sealed=sealed,
         receipts=Receipts(space, anchors),
+        joint=joint,
     )
+
+
+def _matching(space: Space, engine: Engine, stack: ExitStack) -> tuple[Lookups, Intersections]:
+    """Return the forms that compare identifiers, whose processes start when they are first asked for."""
+    evaluator, counter = (
+        _pool(
+            stack,
+            Pool(
+                target,
+                workers=space.settings.workers,
+                memory=_MATCHING_MEMORY,
+                deadline=_ENCRYPTED_SECONDS,
+            ),
+        )
+        for target in ("dataspace.privacy.lookup:Lookup", "dataspace.privacy.intersection:Intersection")
+    )
+    return Lookups(space, engine, evaluator), Intersections(space, engine, counter)
+
+
+def _sealed(space: Space, keyservice: KeyServiceClient, stack: ExitStack) -> SealedAnswers:
+    """Return the sealed form of answer, whose process is started when it is first asked for."""
+    settings = space.settings
+    adder = _pool(
+        stack, Pool(SEALED_ADDER, workers=1, memory=settings.worker_memory, deadline=_ENCRYPTED_SECONDS)
+    )
+    return SealedAnswers(space, adder, keyservice)
+
+
+def _joint(space: Space, engine: Engine, stack: ExitStack) -> JointAnswers:
+    """Return the joint form of answer, whose processes are started when it is first asked for."""
+    # Two: the one that has exact cells never reads what a consumer sent, nor the other the cells.
+    masker, adder = (
+        _pool(
+            stack,
+            Pool(
+                target,
+                workers=1,
+                memory=_ENCRYPTED_MEMORY,
+                deadline=_ENCRYPTED_SECONDS,
+                recycle=_RECYCLED if target == ADDER else 0,
+            ),
+        )
+        for target in (MASKER, ADDER)
+    )
+    return JointAnswers(space, engine, masker, adder, read_peers(Path(space.settings.peers), space.keys))
 
 
 def _publisher(space: Space, anchors: Anchorage, policy: WitnessPolicy | None) -> Publisher:

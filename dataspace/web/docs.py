@@ -67,8 +67,11 @@ _TABLE: Final = {
 _REQUESTS: Final = {
     "/api/uploads": {"application/octet-stream": _FILE},
     "/api/agreements/{agreement}/encrypted": {ENVELOPE: _FILE},
+    "/api/agreements/{agreement}/joint": {ENVELOPE: _FILE},
+    "/joint/{job}/parts/{peer}": {ENVELOPE: _FILE},
 }
 _ANSWERS: Final = {
+    "/api/joint/{job}": {ENVELOPE: _FILE},
     "/api/agreements/{agreement}/queries": {JSON: _TABLE, ARROW: _FILE},
     "/api/agreements/{agreement}/encrypted": {ENVELOPE: _FILE},
 }
@@ -84,7 +87,7 @@ _HEADERS: Final = {
         ),
     )
 }
-_PUBLIC: Final = ("/ledger/", "/health", "/problems/")
+_PUBLIC: Final = ("/ledger/", "/health", "/problems/", "/joint/")
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 

@@ -6,6 +6,7 @@ from dataspace.catalog.approvals import Approvals
 from dataspace.catalog.register import Registrar
 from dataspace.catalog.resumable import Resumable
 from dataspace.catalog.rules import Rules
+from dataspace.catalog.sealed import SealedRegistrar
 from dataspace.catalog.search import Catalogue
 from dataspace.catalog.source import Sources
 from dataspace.catalog.upload import Uploads
@@ -19,7 +20,16 @@ from dataspace.space import Space
 from dataspace.transfer.acknowledge import Acknowledgements
 from dataspace.transfer.answer import Answers
 from dataspace.transfer.encrypted import EncryptedAnswers
+from dataspace.transfer.estimate import Estimates
+from dataspace.transfer.intersections import Intersections
+from dataspace.transfer.joint import JointAnswers
+from dataspace.transfer.lookups import Lookups
+from dataspace.transfer.noised import NoisedAnswers
 from dataspace.transfer.receipts import Receipts
+from dataspace.transfer.scores import Scores
+from dataspace.transfer.scoring import Models
+from dataspace.transfer.sealed import SealedAnswers
+from dataspace.transfer.selectors import Selectors
 from dataspace.web.limits import Limits
 
 
@@ -38,16 +48,30 @@ class Service:
     negotiator: Negotiator
     answers: Answers
     encrypted: EncryptedAnswers
+    noised: NoisedAnswers
+    models: Models
+    scores: Scores
+    selectors: Selectors
+    lookups: Lookups
+    intersections: Intersections
+    sealing: SealedRegistrar
+    sealed: SealedAnswers
     receipts: Receipts
     anchors: Anchorage
     publisher: Publisher
     witness: Witness | None
+    joint: JointAnswers | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
     def acknowledgements(self) -> Acknowledgements:
         """The act of consumers that have their answers."""
         return Acknowledgements(self.space)
+
+    @property
+    def estimates(self) -> Estimates:
+        """What queries would cost."""
+        return Estimates(self.space)
 
     @property
     def rules(self) -> Rules:

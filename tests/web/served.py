@@ -14,11 +14,11 @@ from tests.simulator import Simulator
 
 
 @contextmanager
-def served(space: Simulator) -> Iterator[str]:
-    """Serve the space; yield its address."""
+def served(space: Simulator, port: int = 0) -> Iterator[str]:
+    """Serve the space, on a port of its own if none is given; yield its address."""
     # With the protocol named: only then does asyncio switch Nagle off, as it does on a port of its own.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.bind(("127.0.0.1", port))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         settings = replace(space.settings, url=url)
         service = replace(space.service, space=replace(space.service.space, settings=settings))

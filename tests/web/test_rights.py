@@ -14,6 +14,7 @@ from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
 from dataspace.web.schemas import In, Out
+from tests.privacy.scores import linear
 from tests.simulator import Simulator, people
 from tests.web.words import PAGE, bearer, log_in, own
 
@@ -23,13 +24,23 @@ _JSON = {
     "/api/participants/{participant}": {"status": "suspended"},
     "/api/negotiations/{negotiation}/offer": {"units": 1, "price": 1},
     "/api/agreements/{agreement}/queries": {"sql": "SELECT COUNT(*) FROM data", "form": "aggregate"},
+    "/api/agreements/{agreement}/estimates": {"sql": "SELECT COUNT(*) FROM data"},
     "/api/agreements/{agreement}/cubes": {
         "dimensions": ["district"],
         "measures": [{"kind": "count"}],
         "max_rows": 1,
         "epsilon": 1_000_000,
     },
+    "/api/agreements/{agreement}/selector-layouts": {"columns": ["district"]},
+    "/api/agreements/{agreement}/sealed/layout": {"key": "AAAA"},
+    "/api/agreements/{agreement}/sealed/totals": {
+        "measure": "count",
+        "groups": [{"cells": [0], "weights": [1]}],
+        "epsilon": 1_000_000,
+        "key": "AAAA",
+    },
     "/api/entries/{entry}/erasure": {"basis": "a test"},
+    "/api/datasets/{dataset}/models": {"name": "x", "releasable": True, "model": linear([1]).to_json()},
     "/api/sources/{source}/uploads": {"table": "people"},
 }
 _FORMS = {
@@ -40,8 +51,18 @@ _FORMS = {
     "/portal/uploads/{upload}": {"title": "x", "price": "1"},
     "/portal/approvals/{approval}": {"answer": "grant"},
 }
+_QUERIES = {
+    "/api/agreements/{agreement}/evaluations": {"identifier": "number"},
+    "/api/agreements/{agreement}/lookup": {"identifier": "number"},
+    "/api/agreements/{agreement}/lookup/{table}": {"entry": "1"},
+}
+# Envelopes, which are read before anything is looked up.
+_BYTES = ("/encrypted", "/selectors", "/scores")
 # Everybody with an account sees these, or everybody at all.
-_SHARED = ("/api/catalog/", "/catalog/", "/problems/", "/ledger/", "/witness/", "/static", "/api/docs")
+# What peers bring is nobody's: its signature counts.
+_SHARED = (
+    *("/api/catalog/", "/catalog/", "/problems/", "/ledger/", "/witness/", "/joint/", "/static", "/api/docs"),
+)
 # An operator's act: who is none is refused before anything is looked up.
 _OPERATORS = {
     ("PATCH", "/api/participants/{participant}"),
@@ -64,6 +85,7 @@ class Victim:
     negotiation: str
     agreement: str
     entry: int
+    model: str
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +95,7 @@ def victim(space: Simulator) -> Victim:
     agreement = space.agreed(consumer, registered.offer)
     upload = space.upload(provider, people(201)).id
     lower = Registration("x", OfferTerms(price=1), level=1)
+    models = space.service.models
     meter = {
         "category": "meter_no",
         "title": {"zh": "电表号", "en": "Meter"},
@@ -90,6 +113,9 @@ def victim(space: Simulator) -> Victim:
         agreement.negotiation,
         agreement.id,
         agreement.entry,
+        models.register(
+            provider, registered.dataset, "x", linear([1]).to_json(), releasable=True
+        ).id,
     )
 
 
@@ -126,6 +152,8 @@ def _ask(client: Client, method: str, path: str, names: dict[str, Any], headers:
         body = {"data": _FORMS.get(path, {})}
     elif path.endswith("/encrypted"):
         body = {"content": b"DSHQ"}
+    if path in _QUERIES:
+        body["params"] = _QUERIES[path]
     return client.request(method, path.format(**names), headers=headers, **body)
 
 
@@ -134,6 +162,7 @@ def test_au_09_what_is_anothers_looks_like_what_does_not_exist(
 ) -> None:
     headers = {**bearer(space, attacker), "Accept": "application/json"}
     theirs = {**vars(victim), "message": "termination", "digest": space.service.space.policy.digest}
+    theirs |= {"table": "lt-0011223344556677", "job": theirs.get("job", "is-0011223344556677")}
     nobodys: dict[str, Any] = {
         name: re.sub(r"-.*", "-0123456789abcdef", str(value)) for name, value in theirs.items()
     }
@@ -142,7 +171,7 @@ def test_au_09_what_is_anothers_looks_like_what_does_not_exist(
     assert len(routes) > 25
     for method, path in routes:
         one, other = (_ask(client, method, path, names, headers) for names in (theirs, nobodys))
-        expected = {403} if (method, path) in _OPERATORS else {400} if path.endswith("/encrypted") else {404}
+        expected = {403} if (method, path) in _OPERATORS else {400} if path.endswith(_BYTES) else {404}
         assert {one.status_code, other.status_code} == expected, (method, path, one.text, other.text)
         assert one.content == other.content, (method, path)
     space.audit()

@@ -9,12 +9,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
 from dataspace.catalog.models import Form
-from dataspace.errors import Unsupported
+from dataspace.errors import Unprocessable, Unsupported
 from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.states import State
 from dataspace.participants.access import Caller
 from dataspace.transfer.conduct import Answer
 from dataspace.web.api.grammar import QUERY
+from dataspace.web.api.noise import NoiseBody
 from dataspace.web.auth import AnyRequest
 from dataspace.web.schemas import (
     AgreementId,
@@ -100,6 +101,7 @@ class QueryBody(In):
         ),
     ]
     form: Annotated[Form, msgspec.Meta(description="the form of the answer", examples=["aggregate"])]
+    noise: NoiseBody | None = None
 
 
 class CubeBody(Out):
@@ -129,13 +131,18 @@ class CubeSpecBody(In):
     """What a cube is made of; `dataspace.privacy.spec` says what each part means."""
 
     dimensions: Annotated[
-        list[str],
-        msgspec.Meta(description="the columns whose values make the cells", examples=[["district"]]),
+        list[str | dict[str, str | int]],
+        msgspec.Meta(
+            description="the columns whose values make the cells; of numbers, also in bins",
+            examples=[
+                ["district", {"column": "age", "width": 10}, {"column": "income", "bands": "2000,9000"}]
+            ],
+        ),
     ]
     measures: Annotated[
-        list[dict[str, str | int]],
+        list[dict[str, Any]],
         msgspec.Meta(
-            description="a count, or sums of columns that are clamped to low..high",
+            description="a count, sums of columns that are clamped to low..high, sums of products of two",
             examples=[
                 [
                     {"kind": "count"},
@@ -149,6 +156,12 @@ class CubeSpecBody(In):
     ]
     epsilon: Epsilon
     presence: Literal["noised", "exact"] = "noised"
+    complete: Annotated[
+        bool,
+        msgspec.Meta(
+            description="whether rows count alone that have a value in every measured column", examples=[True]
+        ),
+    ] = False
     parameters: (
         Annotated[
             str,
@@ -205,8 +218,12 @@ class Agreements(Controller):
         media_type = request.accept.best_match([JSON, ARROW])
         if media_type is None:
             raise Unsupported(f"an answer is {JSON} or {ARROW}: the header Accept takes neither")
+        if data.noise and data.form is not Form.AGGREGATE:
+            raise Unprocessable(f"noise is for the form {Form.AGGREGATE}")
         with service.limits.queries.holding(caller.id):
-            return _answered(service.answers.query(caller, agreement, data.sql, data.form, media_type))
+            if data.noise:
+                return answered(service.noised.query(caller, agreement, data.sql, data.noise.asked()))
+            return answered(service.answers.query(caller, agreement, data.sql, data.form, media_type))
 
     @post("/{agreement:str}/cubes", sync_to_thread=True, status_code=200)
     def cube(
@@ -236,7 +253,7 @@ class Agreements(Controller):
     ) -> Response[bytes]:
         """Answer a homomorphically encrypted query: its body is an envelope that `dataspace.client` makes."""
         with service.limits.queries.holding(caller.id):
-            return _answered(service.encrypted.answer(caller, agreement, body))
+            return answered(service.encrypted.answer(caller, agreement, body))
 
 
 def _told(found: Agreement) -> dict[str, Any]:
@@ -251,7 +268,8 @@ def _told(found: Agreement) -> dict[str, Any]:
     }
 
 
-def _answered(answer: Answer) -> Response[bytes]:
+def answered(answer: Answer) -> Response[bytes]:
+    """Return an answer with its entry, cost and digest in the headers."""
     digest = base64.b64encode(bytes.fromhex(answer.sha256)).decode()
     headers = {
         ENTRY_HEADER: str(answer.entry),

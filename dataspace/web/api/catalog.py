@@ -29,7 +29,7 @@ from dataspace.web.schemas import (
     Zone,
 )
 from dataspace.web.service import Service
-from dataspace.wire import ARROW, ENVELOPE, JSON
+from dataspace.wire import ARROW, ENVELOPE, JSON, OCTETS
 from dataspace.zones.pack import Pack
 
 CONTEXT = "https://w3id.org/dspace/2025/1/context.jsonld"
@@ -38,6 +38,12 @@ _FORMATS = {
     Form.ROWS: (JSON, ARROW),
     Form.AGGREGATE: (JSON, ARROW),
     Form.ENCRYPTED: (ENVELOPE,),
+    Form.LOOKUP: (OCTETS,),
+    Form.INTERSECTION: (OCTETS, JSON),
+    Form.SCORE: (ENVELOPE,),
+    Form.SELECTOR: (ENVELOPE,),
+    Form.JOINT: (ENVELOPE,),
+    Form.SEALED: (ENVELOPE,),
 }
 
 ZoneQuery = Annotated[str, QueryParameter(description="only datasets of this zone")]

@@ -49,6 +49,11 @@ Rows of a dataset that is released k-anonymous have two members more. `recoded`:
 with coarser quasi-identifiers, and a condition on one of those takes none of them; `withheld`: some leave
 not at all. Both are of the dataset, whatever was asked; an Arrow stream has them in its schema's metadata.
 
+With `noise` every number of an aggregate has noise: `epsilon` in millionths is charged once, of each subject
+`max_rows` rows count, and what is summed is clamped to its `bounds`. Without it an aggregate that would,
+with all that was released before, isolate fewer subjects than the smallest group is refused. The same
+question again gets the same answer and costs nothing.
+
 An aggregate or encrypted answer, or a granted cube, is metered as one unit; an answer of rows as one for
 each thousand rows begun, and one at least. The price is the units times the offer's price of one. Rows
 are cut at the offer's `row_limit`, without a mark in the body. A refusal costs nothing; a query that was

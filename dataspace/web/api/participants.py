@@ -52,6 +52,15 @@ Zones = Annotated[
 ]
 
 
+Entity = Annotated[
+    str,
+    msgspec.Meta(
+        description="a digest of the legal entity behind it, equal for its accounts; empty: none is named",
+        examples=[""],
+    ),
+]
+
+
 class LoginBody(In):
     """A login to the portal."""
 
@@ -68,6 +77,7 @@ class ParticipantBody(Out):
     roles: Roles
     status: Annotated[Status, msgspec.Meta(description="whether its credentials work", examples=["active"])]
     zones: Zones
+    entity: Entity
 
     @classmethod
     def of(cls, member: Member) -> "ParticipantBody":
@@ -79,6 +89,7 @@ class ParticipantBody(Out):
             roles=list(member.roles),
             status=member.status,
             zones=list(member.zones),
+            entity=member.entity,
         )
 
 
@@ -106,6 +117,18 @@ class ChangeBody(In):
     roles: Roles | None = None
     status: Annotated[Status, msgspec.Meta(examples=["suspended"])] | None = None
     zones: Zones | None = None
+    entity: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="the identifier of the legal entity behind it: accounts of one share one privacy "
+                "budget; kept as a digest",
+                examples=["91110000100000000X"],
+                max_length=100,
+            ),
+        ]
+        | None
+    ) = None
 
 
 class TokenBody(Out):
@@ -189,14 +212,19 @@ class Participants(Controller):
         caller: NamedDependency[Caller],
         service: NamedDependency[Service],
     ) -> ParticipantBody:
-        """Give a participant other roles or zones, suspend it or bring it back, as an operator.
+        """Give a participant other roles, zones or entity, suspend it or bring it back, as an operator.
 
         Its portal sessions end.
         """
-        if data.roles is None and data.status is None and data.zones is None:
-            raise Unprocessable("nothing to change: want roles, status or zones")
+        if all(value is None for value in (data.roles, data.status, data.zones, data.entity)):
+            raise Unprocessable("nothing to change: want roles, status, zones or entity")
         found = service.membership.change(
-            caller, participant, roles=data.roles, status=data.status, zones=data.zones
+            caller,
+            participant,
+            roles=data.roles,
+            status=data.status,
+            zones=data.zones,
+            entity=data.entity,
         )
         return ParticipantBody.of(found)
 

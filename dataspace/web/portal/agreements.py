@@ -9,9 +9,10 @@ from litestar.params import FromPath, RawBody
 
 from dataspace.catalog.models import Form as AnswerForm
 from dataspace.errors import NotFound, Unprocessable
-from dataspace.negotiation.models import Negotiation
+from dataspace.negotiation.models import Agreement, Negotiation
 from dataspace.negotiation.states import TRANSITIONS, Message, Side, State
 from dataspace.participants.access import Caller
+from dataspace.transfer.burndown import burndowns
 from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.portal.forms import Form, go_to
@@ -39,14 +40,17 @@ def overview(
         for found in service.negotiator.negotiations(caller)
     ]
     agreements = [
-        (found, service.answers.usage(caller, found.id)) for found in service.negotiator.agreements(caller)
+        (found, service.answers.usage(caller, found.id), _outlook(service, caller, found))
+        for found in service.negotiator.agreements(caller)
     ]
-    named = {found.dataset for found, *_ in negotiations} | {found.dataset for found, _ in agreements}
+    burning = burndowns(service.space, caller)
+    named = {found.dataset for found, *_ in negotiations} | {found.dataset for found, *_ in agreements}
     return page(
         request,
         "agreements.html",
         negotiations=negotiations,
         agreements=agreements,
+        burning=[one for one in burning if one.granted],
         known=known(service, caller, named),
     )
 
@@ -103,6 +107,16 @@ def end(
         raise Unprocessable("tick the box: an agreement that is ended does not come back")
     service.negotiator.end(caller, agreement)
     return go_to(_PAGE)
+
+
+def _outlook(service: Service, caller: Caller, found: Agreement) -> dict[str, str]:
+    """Return what is left of an agreement in words, for its consumer; {} when nothing is to be said."""
+    if found.consumer != caller.id or found.state != State.FINALIZED:
+        return {}
+    try:
+        return service.estimates.outlook(caller, found.id)
+    except NotFound:
+        return {}
 
 
 def _side(found: Negotiation, caller: Caller) -> Side:

@@ -47,9 +47,13 @@ def change(
     caller: NamedDependency[Caller],
     service: NamedDependency[Service],
 ) -> Response[Any]:
-    """Suspend a participant or bring it back."""
-    status = Status(Form.read(body).chosen("status", list(Status)))
-    service.membership.change(caller, participant, status=status)
+    """Suspend a participant, bring it back, or name the legal entity behind it."""
+    form = Form.read(body)
+    if entity := form.text("entity"):
+        service.membership.change(caller, participant, entity=entity)
+    else:
+        status = Status(form.chosen("status", list(Status)))
+        service.membership.change(caller, participant, status=status)
     return go_to(_PAGE)
 
 
