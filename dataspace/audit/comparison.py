@@ -22,7 +22,7 @@ MISSING: Final = "the entries imply it, and there is no such row"
 UNEXPLAINED: Final = "no entry explains this row"
 EXCUSED: Final = 4  # differences one record may explain: rows of a dataset, its version, its key, its offer
 # What a later entry, whose record is missing, may have set.
-_CHANGING: Final = ("roles", "zones", "status", "state", "agreement")
+_CHANGING: Final = ("roles", "zones", "status", "entity", "state", "agreement")
 
 Model = TypeVar("Model", bound=SQLModel)
 

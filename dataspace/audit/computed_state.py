@@ -58,6 +58,7 @@ def joint_parts(comparison: Comparison) -> None:
             continue
         implied = {"agreement": found["agreement"], "job_sha256": found["query_sha256"]}
         comparison.columns("joint_part", key, row, implied)
+        comparison.digest("joint_part", key, row.content, found["answer_sha256"])
 
 
 def sealed_jobs(comparison: Comparison) -> None:

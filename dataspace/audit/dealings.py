@@ -34,6 +34,7 @@ class Dealings:
         self.takers: dict[str, Callable[[int, dict[str, Any]], None]] = {
             "negotiation.changed": self._negotiated,
             "agreement.concluded": self._concluded,
+            "agreement.suspended": self._suspended,
             "agreement.terminated": self._terminated,
             "cube.granted": self._granted,
             "query.answered": self._answered,
@@ -64,7 +65,7 @@ class Dealings:
             self._spending.resume(agreed)
 
     def in_force(self, agreement: str) -> bool:
-        """Return whether queries may be answered under an agreement, by the entries so far."""
+        """Return whether an agreement was finalized and not ended, by the entries so far."""
         found = self.agreements[agreement]
         negotiation = self.negotiations.get(found.terms["negotiation"])
         return found.ended is None and negotiation is not None and negotiation.state == State.FINALIZED
@@ -168,6 +169,21 @@ class Dealings:
         self._members.act(index, fields["by"], fields["time"])
         self._end(index, fields["agreement"])
 
+    def _suspended(self, index: int, fields: dict[str, Any]) -> None:
+        name, reason = fields["agreement"], fields["reason"]
+        found = self.agreements.get(name)
+        if found is None:
+            self._verdicts.unknown(index, f"{name} was not concluded before", name)
+            return
+        if found.ended is not None:
+            self._verdicts.wrong(index, f"{name} was ended before, by entry {found.ended}")
+        elif found.suspended is not None:
+            self._verdicts.wrong(index, f"{name} was suspended before, by entry {found.suspended}")
+        elif not self.in_force(name):
+            self._verdicts.unknown(index, f"{name} was not finalized before", found.terms["negotiation"])
+        self._spending.exhaust(index, name, reason, found)
+        found.suspended = index
+
     def _end(self, index: int, agreement: str) -> None:
         found = self.agreements.get(agreement)
         if found is not None and found.ended is not None:
@@ -244,6 +260,8 @@ class Dealings:
         terms = found.terms
         if found.ended is not None:
             verdicts.wrong(index, f"{agreement} was ended by entry {found.ended}")
+        elif found.suspended is not None:
+            verdicts.wrong(index, f"{agreement} was suspended by entry {found.suspended}")
         elif not self.in_force(agreement):
             verdicts.unknown(index, f"{agreement} was not finalized before", terms["negotiation"])
         if name != terms["dataset"] or fields["version"] not in terms["versions"]:

@@ -70,7 +70,7 @@ class History:
         return self._verdicts.unjudged
 
     def in_force(self, agreement: str) -> bool:
-        """Return whether queries may be answered under an agreement, by the entries so far."""
+        """Return whether an agreement was finalized and not ended, by the entries so far."""
         return self._dealings.in_force(agreement)
 
     def take(self, index: int, fields: dict[str, Any]) -> None:

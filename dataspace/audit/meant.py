@@ -70,6 +70,16 @@ MEANT: Final[Mapping[str, Meant]] = MappingProxyType(
         ),
         "cube.granted": Meant("query", {**_DATASET, "units": ("query.units",)}, "after", soon=True),
         "query.answered": Meant("query", {**_DATASET, "form": ("query.form",)}, "after", _COST, soon=True),
+        "model.registered": Meant(
+            "register",
+            {
+                "dataset": ("dataset.id",),
+                "version": ("dataset.version",),
+                "provider": ("participant.id", "dataset.provider"),
+                "model_sha256": ("model.sha256",),
+                "releasable": ("model.releasable",),
+            },
+        ),
         "sealed.computed": Meant("query", {**_CASE, "version": ("dataset.version",)}, "before", soon=True),
         "query.refused": Meant("query", {**_CASE, "form": ("query.form",)}, None, _COST, soon=True),
     }

@@ -16,6 +16,7 @@ class Members:
         self.takers = {
             "participant.admitted": self._admitted,
             "participant.changed": self._changed,
+            "participant.entity": self._belongs,
             "auditor.assigned": self._assigned,
             "credential.issued": self._issued,
             "credential.revoked": self._revoked,
@@ -72,7 +73,17 @@ class Members:
             before.zones,
             {**before.former, **dict.fromkeys(lost, later(fields["time"]))},
             self._verdicts.missing,
+            before.entity,
         )
+
+    def _belongs(self, index: int, fields: dict[str, Any]) -> None:
+        self.act(index, fields["by"], fields["time"], _OPERATOR, "who named its entity")
+        member = self.known.get(fields["participant"])
+        if member is None:
+            name = fields["participant"]
+            self._verdicts.unknown(index, f"{name} was not admitted before", name)
+        else:
+            member.entity = fields["entity_sha256"]
 
     def _assigned(self, index: int, fields: dict[str, Any]) -> None:
         self.act(index, fields["by"], fields["time"], _OPERATOR, "who assigned it")

@@ -6,6 +6,8 @@ from dataspace.audit.told import Agreed, Verdicts
 from dataspace.catalog.models import Form
 from dataspace.errors import DataSpaceError
 from dataspace.policy.decision import UNAVAILABLE
+from dataspace.privacy.noised import LEAST_EPSILON
+from dataspace.transfer.suspend import Exhausted
 
 
 def _codes(kind: type[DataSpaceError]) -> set[str]:
@@ -17,7 +19,6 @@ def _codes(kind: type[DataSpaceError]) -> set[str]:
 _FREE: Final = frozenset(
     {"column-forbids-use", "case-changed", UNAVAILABLE, *_codes(DataSpaceError)} - {"too-costly"}
 )
-
 
 # What has no noise costs no privacy budget; and what is one answer, whatever it holds, costs one unit.
 _WITHOUT_NOISE: Final = frozenset({Form.ROWS, Form.LOOKUP, Form.SCORE})
@@ -56,6 +57,20 @@ class Spending:
             self._verdicts.wrong(index, f"it costs {fields['units']} units, and no answer was made")
         if fields["epsilon"] and fields["form"] in _WITHOUT_NOISE:
             self._verdicts.wrong(index, f"it costs epsilon in the form {fields['form']}")
+
+    def exhaust(self, index: int, name: str, reason: str, agreed: Agreed) -> None:
+        """Hold the reason why an agreement was suspended against what was spent under it.
+
+        A missing record may be of an answer: then more was spent than is known.
+        """
+        left = {
+            Exhausted.UNITS: agreed.terms["units"] - agreed.units,
+            Exhausted.EPSILON: agreed.terms["epsilon"] - agreed.epsilon - LEAST_EPSILON + 1,
+        }
+        if reason not in left:
+            self._verdicts.wrong(index, f"it suspends {name} for {reason}, want {', '.join(Exhausted)}")
+        elif left[Exhausted(reason)] > 0:
+            self._verdicts.unknown(index, f"it suspends {name} for {reason}, and some is left", name)
 
     def spend(self, index: int, fields: dict[str, Any], form: str, agreed: Agreed | None) -> None:
         """Charge an entry to the agreement it names, if that is known."""

@@ -33,6 +33,7 @@ from dataspace.proof.canonical import canonical
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.transfer.models import Budget, ConsumerKey, Cube, CubeGrant
 
+_TOLD: Final = frozenset({State.TERMINATED, State.FINALIZED, State.SUSPENDED})  # by entries on agreements
 # What a value of another type than its column's, or nested without end, makes of its reader.
 _UNREADABLE: Final = (
     SQLAlchemyError,
@@ -69,11 +70,11 @@ def compare_state(
 
 
 def participants(comparison: Comparison) -> None:
-    """Compare roles, status and the zones an auditor is bounded to."""
+    """Compare roles, status, the zones an auditor is bounded to, and the digest of the legal entity."""
     implied = comparison.history.participants
     for row in comparison.explained(Participant, implied, lambda row: row.id):
         member = implied[row.id]
-        comparison.columns("participant", row.id, row, {"status": member.status})
+        comparison.columns("participant", row.id, row, {"status": member.status, "entity": member.entity})
         for name, listed in (("roles", row.roles), ("zones", row.zones)):
             found = sorted(part for part in listed.split(",") if part)
             comparison.value("participant", row.id, name, found, getattr(member, name))
@@ -239,8 +240,8 @@ def consumer_keys(comparison: Comparison) -> None:
 def _agreement_state(comparison: Comparison, row: Agreement, found: Agreed) -> None:
     implied = State.TERMINATED if found.ended is not None else State.AGREED
     if found.ended is None and comparison.history.in_force(row.id):
-        implied = State.FINALIZED
-    if row.state != implied and {row.state, implied} & {State.TERMINATED, State.FINALIZED}:
+        implied = State.FINALIZED if found.suspended is None else State.SUSPENDED
+    if row.state != implied and {row.state, implied} & _TOLD:
         comparison.wrong_unless_excused(
             "agreement", row.id, f"state is {row.state}, the entries imply {implied}"
         )

@@ -53,7 +53,7 @@ class Bits:
 
 @dataclass
 class Member:
-    """A participant: its roles, its status, the zones an auditor is bounded to.
+    """A participant: its roles, its status, the zones an auditor is bounded to, the digest of its entity.
 
     What its `former` roles allowed it may still do until the time of each. When
     `entry` told all this, so many records before it were `missing`.
@@ -65,6 +65,7 @@ class Member:
     zones: list[str] = field(default_factory=list)
     former: dict[str, str] = field(default_factory=dict)
     missing: int = 0
+    entity: str = ""
 
     def lately(self, role: str | None, time: str) -> bool:
         """Return whether it had a role, or any, so shortly before `time` that its act was under way."""
@@ -98,7 +99,10 @@ class Approved:
 
 @dataclass
 class Agreed:
-    """An agreement: its terms, what was spent under it, what ended it; after `until` nothing is answered."""
+    """An agreement: its terms, what was spent under it, what ended it; after `until` nothing is answered.
+
+    `suspended` is the entry by which it was, with nothing left to spend.
+    """
 
     terms: dict[str, Any]
     entry: int
@@ -106,6 +110,7 @@ class Agreed:
     epsilon: int = 0
     ended: int | None = None
     until: str = ""
+    suspended: int | None = None
 
 
 @dataclass

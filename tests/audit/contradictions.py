@@ -43,6 +43,36 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         {**ANSWER, "units": UNITS, "price": UNITS * 100},
         f"entry 30: units spent under ag-1 are {UNITS + 20}, granted {UNITS}",
     ),
+    "a suspension with units left": (
+        "agreement.suspended",
+        {"agreement": AGREEMENT, "reason": "units-exhausted"},
+        "entry 30: it suspends ag-1 for units-exhausted, and some is left",
+    ),
+    "a suspension with epsilon left": (
+        "agreement.suspended",
+        {"agreement": AGREEMENT, "reason": "epsilon-exhausted"},
+        "entry 30: it suspends ag-1 for epsilon-exhausted, and some is left",
+    ),
+    "a suspension for a whim": (
+        "agreement.suspended",
+        {"agreement": AGREEMENT, "reason": "late"},
+        "entry 30: it suspends ag-1 for late, want units-exhausted, epsilon-exhausted",
+    ),
+    "a suspension of nothing": (
+        "agreement.suspended",
+        {"agreement": "ag-9", "reason": "units-exhausted"},
+        "entry 30: ag-9 was not concluded before",
+    ),
+    "a stranger's entity": (
+        "participant.entity",
+        {"participant": "pt-9", "entity_sha256": SHA, "by": "pt-1"},
+        "entry 30: pt-9 was not admitted before",
+    ),
+    "an entity that a consumer named": (
+        "participant.entity",
+        {"participant": CONSUMER, "entity_sha256": SHA, "by": CONSUMER},
+        f"entry 30: who named its entity {CONSUMER} is no operator",
+    ),
     "a wrong price": (
         "query.answered",
         {**ANSWER, "price": 99},

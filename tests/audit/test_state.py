@@ -37,7 +37,7 @@ CHANGES = {
     "UPDATE participant SET roles = 'operator' WHERE id = 'pt-2'": "participant pt-2: roles is ['operator'], the entries imply ['consumer']",
     "UPDATE participant SET zones = 'finance' WHERE id = 'pt-2'": "participant pt-2: zones is ['finance'], the entries imply []",
     "UPDATE participant SET status = 'suspended' WHERE id = 'pt-1'": "participant pt-1: status is suspended, the entries imply active",
-    "INSERT INTO participant SELECT 'pt-9', name, 'l', NULL, roles, zones, status, created FROM participant LIMIT 1": "participant pt-9: no entry explains this row",
+    "INSERT INTO participant SELECT 'pt-9', name, 'l', NULL, roles, zones, status, entity, created FROM participant LIMIT 1": "participant pt-9: no entry explains this row",
     "UPDATE policy_bundle SET content = x'00'": "its content has another SHA-256 than its digest",
     "DELETE FROM policy_bundle": "the entries imply it, and there is no such row",
     "DELETE FROM policy_input": "names it, and there is no such row",
