@@ -106,7 +106,7 @@ def _offered(newcomer: Newcomer) -> tuple[str, dict[str, Any]]:
     (newcomer.folder / "people.csv").write_bytes(people(600))
     with DataSpace(newcomer.url, provider) as space:
         upload = space.upload(newcomer.folder / "people.csv", "government")
-        offer = {"forms": ["aggregate", "encrypted"]}
+        offer = {"forms": ["aggregate", "encrypted", "lookup", "intersection"], "epsilon": 9_000_000}
         found = space.confirm(upload["id"], "people", price=1, subjects=["number"], offer=offer)
     return consumer, found
 

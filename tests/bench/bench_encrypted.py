@@ -22,10 +22,6 @@ from dataspace.wire.protobuf import fields
 
 _ROUNDS: Final = 15
 _ID: Final = "cb-00112233445566ff"
-_SUMS: Final = [
-    {"kind": "sum", "column": name, "low": 0, "high": 5000, "precision": 2}
-    for name in ("amount", "fee", "tax")
-]
 
 
 def run() -> Iterator[tuple[str, float, float, str]]:
@@ -37,7 +33,7 @@ def run() -> Iterator[tuple[str, float, float, str]]:
 
 
 def _answer(keys: Keys, measures: int) -> tuple[str, float, float, str]:
-    cube, worker = _cube(measures), Evaluator()
+    cube, worker = cube_of(measures), Evaluator()
     layout = Layout.from_json(cube.layout(_ID))
     query = keys.encrypt(
         layout, [1] * 8192, agreement="ag-00112233445566ff", expires=2_000_000_000, pinned=True
@@ -50,13 +46,14 @@ def _answer(keys: Keys, measures: int) -> tuple[str, float, float, str]:
 
 
 def _client(keys: Keys) -> tuple[str, float, float, str]:
-    layout = Layout.from_json(_cube(1).layout(_ID))
+    layout = Layout.from_json(cube_of(1).layout(_ID))
     context = tenseal.context_from(keys._private, n_threads=1)
     ours, theirs = _in_turn(
         lambda: keys.encrypt(layout, [1] * 8192, agreement="ag-00112233445566ff", expires=2_000_000_000),
         lambda: tenseal.bfv_vector(context, [1] * 8192).serialize(),
     )
-    return "client: encrypt 8192 weights", ours, theirs, "bare: TenSEAL's bfv_vector().serialize()"
+    note = "seeded, half as long; bare: TenSEAL's bfv_vector().serialize()"
+    return "client: encrypt 8192 weights", ours, theirs, note
 
 
 class _Bare:
@@ -119,10 +116,13 @@ class _Bare:
         return transformed
 
 
-def _cube(measures: int) -> Cube:
-    items = [{"kind": "count"}, *_SUMS][:measures]
+def cube_of(measures: int, *, shift: int = 0) -> Cube:
+    """Return a full cube of so many measures; `shift` makes another of the same kind."""
+    names = ("amount", "fee", "tax", *(f"c{number}" for number in range(measures)))
+    sums = [{"kind": "sum", "column": name, "low": 0, "high": 5000, "precision": 2} for name in names]
+    items = [{"kind": "count"}, *sums][:measures]
     spec = CubeSpec.from_json({"dimensions": ["n"], "measures": items, "max_rows": 1, "epsilon": 1_000_000})
-    values = tuple(range(1, 8193))
+    values = tuple(range(1 + shift, 8193 + shift))
     return Cube(
         spec,
         tuple((number,) for number in range(8192)),

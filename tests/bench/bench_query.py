@@ -29,7 +29,7 @@ from dataspace.transfer.leaving import Protection
 from dataspace.transfer.query import Plan, parse, resolve
 from tests.bench.timing import Rows, in_turn
 
-_ROWS = 1_000_000
+ROWS = 1_000_000
 _KEY = bytes(32)
 _DATA = """
     SELECT i AS id, 'name ' || i AS name, CAST(hash(i) % 80 AS BIGINT) AS age,
@@ -39,7 +39,7 @@ _DATA = """
            'p' || (i // 3) AS person, hash(i * 13) / 1e19 AS share
     FROM range({rows}) r(i)
 """
-_COLUMNS = (
+COLUMNS = (
     Column("id", Type.INTEGER, subject=True),
     Column("name", Type.TEXT, method=Method.MASK, parameters={"first": 1}),
     Column("age", Type.INTEGER),
@@ -62,8 +62,8 @@ _PART = "SELECT city, COUNT(*) AS n, SUM(score) AS total FROM data WHERE age >= 
 def run() -> Rows:
     """Yield what was measured, our seconds, the bare seconds, and a note."""
     with tempfile.TemporaryDirectory() as folder:
-        plain, payload = _prepared(Path(folder), _ROWS)
-        note = f"{_ROWS:,} rows, 10 columns, 1 thread each"
+        plain, payload = written(Path(folder), ROWS)
+        note = f"{ROWS:,} rows, 10 columns, 1 thread each"
         pool = Pool(WORKER, workers=1, memory=4 << 30, deadline=60)
         try:
             pool.warm()
@@ -75,12 +75,12 @@ def run() -> Rows:
 def _measured(engine: Engine, payload: Payload, plain: Path, note: str) -> Rows:
     bare = duckdb.connect(config={"threads": 1})
     bare.execute(f"CREATE VIEW data AS SELECT * FROM read_parquet('{plain}')")
-    few = tuple(replace(column, subject=column.name == "person") for column in _COLUMNS)
+    few = tuple(replace(column, subject=column.name == "person") for column in COLUMNS)
     for name, text, form, columns in (
-        ("20,000 masked rows", _TAKE, Form.ROWS, _COLUMNS),
-        ("group by city, one row a subject", _GROUP, Form.AGGREGATE, _COLUMNS),
+        ("20,000 masked rows", _TAKE, Form.ROWS, COLUMNS),
+        ("group by city, one row a subject", _GROUP, Form.AGGREGATE, COLUMNS),
         ("group by city, three rows a subject", _GROUP, Form.AGGREGATE, few),
-        ("group by city of a part", _PART, Form.AGGREGATE, _COLUMNS),
+        ("group by city of a part", _PART, Form.AGGREGATE, COLUMNS),
     ):
         version = replace(payload, version=1 + (columns is few))
         ask, told = _asking(engine, version, text, form, columns), f"{note}; {text}"
@@ -95,10 +95,10 @@ def _measured(engine: Engine, payload: Payload, plain: Path, note: str) -> Rows:
 
 def _against_unmasked(engine: Engine, payload: Payload, note: str) -> Rows:
     """Yield what masks, prepared columns and an enforced release cost beside the same query unmasked."""
-    kept = tuple(replace(column, method=Method.KEEP, parameters={}) for column in _COLUMNS)
+    kept = tuple(replace(column, method=Method.KEEP, parameters={}) for column in COLUMNS)
     costly = tuple(
         replace(column, method=_COSTLY.get(column.name, column.method), subject=column.name == "person")
-        for column in _COLUMNS
+        for column in COLUMNS
     )
     recoded = [replace(column, method=Method.SUPPRESS) for column in kept if column.name in _QUASI]
     release = Protection.of(Release(420, 1, _QUASI, (), tuple(recoded)), 100, costly)
@@ -107,7 +107,7 @@ def _against_unmasked(engine: Engine, payload: Payload, note: str) -> Rows:
     for text in (_TAKE, _TAKE_ALL):
         plain = _rows_of(engine, payload, resolve(parse(text), kept, Form.ROWS))
         for name, columns, protection in (
-            ("masked", _COLUMNS, None),
+            ("masked", COLUMNS, None),
             ("masked, costly columns prepared", costly, None),
             ("masked, prepared and kept k-anonymous", costly, release),
         ):
@@ -148,7 +148,8 @@ def _as_json(text: str) -> str:
     return f"SELECT encode(string_agg(json_array({', '.join(aliases)}), ',')) FROM ({text})"
 
 
-def _prepared(folder: Path, rows: int) -> tuple[Path, Payload]:
+def written(folder: Path, rows: int) -> tuple[Path, Payload]:
+    """Write the data in the clear and sealed; return where it lies."""
     plain, path = folder / "plain.parquet", folder / "payload.sealed"
     with duckdb.connect() as connection:
         connection.execute(f"COPY ({_DATA.format(rows=rows)}) TO '{plain}' (ROW_GROUP_SIZE 131072)")
