@@ -5,26 +5,23 @@ finalized by the service in the provider's name, if the policy allows it; any
 other waits for the provider.
 """
 
-import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlmodel import Session
 
 from dataspace.catalog.models import Dataset, Form, Offer
 from dataspace.errors import Conflict, Unprocessable
-from dataspace.keys import fresh_key
+from dataspace.negotiation.conclude import conclude
 from dataspace.negotiation.look import Dealings
 from dataspace.negotiation.models import Agreement, Negotiation
 from dataspace.negotiation.parties import agreement_of, negotiation_of, offered_dataset, side_of
-from dataspace.negotiation.promise import ensure_promisable, promised
+from dataspace.negotiation.promise import promised
 from dataspace.negotiation.states import Message, Side, State, after
 from dataspace.negotiation.terms import Terms, offer_facts, terms_of
 from dataspace.participants.access import Caller, require
 from dataspace.participants.models import Role
 from dataspace.policy import Decision
 from dataspace.policy.models import PolicyInput
-from dataspace.proof.canonical import canonical
 from dataspace.space import ensure, mint, proof_of, remember
 
 
@@ -248,62 +245,8 @@ class Negotiator(Dealings):
 
     def _agree(self, session: Session, found: Negotiation, entered: State, by: str) -> Negotiation:
         offered, dataset = offered_dataset(session, found.offer)
-        found.agreement = self._conclude(session, found, offered, dataset, [offered.version]).id
+        found.agreement = conclude(session, self._space, found, (offered, dataset)).id
         return self._enter(session, found, entered, by)
-
-    def _conclude(
-        self, session: Session, found: Negotiation, offered: Offer, dataset: Dataset, versions: list[int]
-    ) -> Agreement:
-        # Since the policy was asked another consumer may have been promised the same epsilon (attack QY-10).
-        ensure_promisable(session, dataset, found.consumer, found.terms["epsilon"])
-        now, terms, identifier = self._space.clock(), found.terms, mint("ag")
-        expires = min(offered.expires, now + timedelta(days=offered.days))
-        digest = hashlib.sha256(
-            canonical({"id": identifier, "offer": offered.id, "terms": terms})
-        ).hexdigest()
-        entry = self._space.log.append(
-            session,
-            "agreement.concluded",
-            agreement=identifier,
-            negotiation=found.id,
-            offer=offered.id,
-            dataset=dataset.id,
-            versions=versions,
-            provider=found.provider,
-            consumer=found.consumer,
-            purpose=terms["purpose"],
-            forms=terms["forms"],
-            units=terms["units"],
-            epsilon=terms["epsilon"],
-            price=terms["price"],
-            expires=expires.isoformat(),
-            agreement_sha256=digest,
-            policy=terms["policy"],
-            input=terms["input"],
-        )
-        wrapped = self._space.keys.secret(f"zone/{dataset.zone}").wrap(fresh_key(), identifier.encode())
-        agreement = Agreement(
-            id=identifier,
-            negotiation=found.id,
-            offer=offered.id,
-            dataset=dataset.id,
-            provider=found.provider,
-            consumer=found.consumer,
-            versions=versions,
-            purpose=terms["purpose"],
-            forms=terms["forms"],
-            units=terms["units"],
-            epsilon=terms["epsilon"],
-            price=terms["price"],
-            expires=expires,
-            state=State.AGREED,
-            key=wrapped,
-            entry=entry,
-            created=now,
-        )
-        session.add(agreement)
-        session.flush()
-        return agreement
 
     def _finalize(self, session: Session, found: Negotiation, by: str) -> Negotiation:
         agreement = session.get_one(Agreement, found.agreement)
