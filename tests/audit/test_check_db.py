@@ -191,14 +191,14 @@ def settings(original: Settings, tmp_path: Path) -> Settings:
     return replace(original, home=tmp_path / "home", database=f"sqlite:///{tmp_path}/home/dataspace.db")
 
 
-def _connect(settings: Settings) -> sqlite3.Connection:
+def connect(settings: Settings) -> sqlite3.Connection:
     database = sqlite3.connect(settings.home / "dataspace.db")
     for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         database.execute(f'DROP TRIGGER "{name}"')
     return database
 
 
-def _state(report: Report) -> list[str]:
+def state_findings(report: Report) -> list[str]:
     return [str(finding) for finding in report.findings if finding.step == Stage.STATE]
 
 
@@ -228,18 +228,18 @@ def test_every_reason_is_of_a_column_that_is_there() -> None:
     ("table", "column"), [pair for pair in _columns() if not _is_unimplied(*pair)], ids="{}".format
 )
 def test_a_changed_column_is_named_with_its_row(settings: Settings, table: str, column: str) -> None:
-    with closing(_connect(settings)) as database, database:
+    with closing(connect(settings)) as database, database:
         row, value = database.execute(f'SELECT rowid, "{column}" FROM "{table}" LIMIT 1').fetchone()
-        changed = _other(value, column)
+        changed = other(value, column)
         database.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (changed, row))
     report = check_db(settings)
     assert exit_code(report) == 1, as_lines(report)
     # Notes speak for themselves: a signature that fails is told before any state is looked at.
     signed = column in {"checkpoint", "note"}
-    assert signed or any(line.startswith(table) for line in _state(report)), as_lines(report)
+    assert signed or any(line.startswith(table) for line in state_findings(report)), as_lines(report)
 
 
-def _other(value: Any, column: str) -> Any:
+def other(value: Any, column: str) -> Any:
     """Return another value of the same type, and of the same form where one is read."""
     if value is None:
         return "2026-01-01 00:00:00.000000" if column in {"revoked", "withdrawn"} else "x"
@@ -285,7 +285,7 @@ def test_a_service_on_postgresql_is_checked_beside_it(tmp_path: Path, postgres_u
 def test_the_differences_are_printed_and_end_with_1(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(_connect(settings)) as database, database:
+    with closing(connect(settings)) as database, database:
         database.execute("UPDATE budget SET units = 7")
     assert check_db_command(settings) == 1
     printed = capsys.readouterr().out
