@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dataspace.cli.commands import Port, app
+from dataspace.errors import NotFound
 
 keyservice = typer.Typer(
     help="The key service: make it, show its key, serve it. It runs apart from the space.",
@@ -96,7 +97,11 @@ def seal_file(  # noqa: PLR0917 - options are arguments
         epsilon=epsilon,
         min_group=min_group,
     )
-    public = ServiceKey.parse(service.read_text(), key_id)
+    try:
+        told = service.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFound(f"the key service's public keys cannot be read: {service}") from error
+    public = ServiceKey.parse(told, key_id)
     signing = provider_key(key, os.environ.get("PROVIDER_KEY_PASSPHRASE", ""))
     sealed = seal(file, out, terms, pack=packs[zone], keyservice=public, key=signing)
     print(f"{sealed.container}: {sealed.report.rows} rows in {len(sealed.report.counts)} cells, ", end="")

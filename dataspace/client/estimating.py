@@ -5,6 +5,7 @@ from typing import Any
 
 from dataspace.client.http import Http
 from dataspace.client.providing import part
+from dataspace.errors import Malformed
 
 
 class Estimating:
@@ -33,8 +34,31 @@ class Estimating:
 
 
 def noised(epsilon: int, noise: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the member `noise` of a query; none where nothing is asked of it."""
-    if not epsilon and not noise:
+    """Return the member `noise` of a query; none where nothing is asked of it.
+
+    Raises:
+        Malformed: epsilon is no whole number of millionths, or bounds are no pairs by column.
+
+    """
+    if not noise and epsilon == 0:
         return {}
-    bounds = {name: list(bound) for name, bound in noise.get("bounds", {}).items()}
-    return {"noise": {**noise, "epsilon": epsilon, **({"bounds": bounds} if bounds else {})}}
+    bounds = noise.get("bounds", {})
+    if not isinstance(bounds, Mapping):
+        raise Malformed("want bounds by column, such as bounds={'income': (0, 200_000)}")
+    pairs = {name: list(low_high(bound, name)) for name, bound in bounds.items()}
+    return {"noise": {**noise, "epsilon": millionths(epsilon), **({"bounds": pairs} if pairs else {})}}
+
+
+def millionths(epsilon: object) -> int:
+    """Return an epsilon that is one; Malformed otherwise, before anything is sent or charged."""
+    if type(epsilon) is not int or epsilon < 1:
+        raise Malformed(f"epsilon is {epsilon!r}: want a whole number of millionths, 500_000 for 0.5")
+    return epsilon
+
+
+def low_high(bound: Any, column: str) -> tuple[int, int]:
+    """Return the bounds of a column that are a pair; Malformed otherwise."""
+    match bound:
+        case (low, high):
+            return low, high
+    raise Malformed(f"the bounds of {column} are {bound!r}: want a pair (low, high)")

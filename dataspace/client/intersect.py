@@ -9,6 +9,7 @@ import httpx2
 import pyarrow as pa
 
 from dataspace.client.answer import Answer
+from dataspace.client.estimating import millionths
 from dataspace.client.http import Http
 from dataspace.client.providing import part
 from dataspace.errors import Malformed, VerificationError
@@ -72,10 +73,13 @@ class Intersecting:
         say so; of the other items it learns nothing either way.
 
         Raises:
-            Malformed: an item is empty or too long, or statistics are wanted and nothing is revealed.
+            Malformed: an item is empty, too long or no text, epsilon is no whole number of millionths,
+                or statistics are wanted and nothing is revealed.
             VerificationError: an answer was changed on its way, or is none.
 
         """
+        if isinstance(items, str):
+            raise Malformed(f"want many items, and not the one text {items!r}")
         wanted = sorted({encoded(item).decode() for item in items})
         if len(wanted) > ITEMS_LIMIT:
             raise Malformed(f"{len(wanted)} items, want at most {ITEMS_LIMIT}")
@@ -84,7 +88,7 @@ class Intersecting:
         exponent = Scalar.fresh()
         # Sorted by what nobody can tell them by: the order says nothing of the items.
         points = sorted(exponent.of(hashed(item, INTERSECTION)) for item in wanted)
-        terms = {"identifier": identifier, "epsilon": epsilon, "reveal": reveal_to_zone}
+        terms = {"identifier": identifier, "epsilon": millionths(epsilon), "reveal": reveal_to_zone}
         cube = _cube(measures, by, max_rows)
         opening = Opening(exponent.public, points, terms | ({"cube": cube} if cube else {}))
         path = f"/api/agreements/{part(agreement)}/intersections"

@@ -60,10 +60,12 @@ class Looking:
         is one of a thousand subjects or more. By default small tables are fetched whole.
 
         Raises:
-            Malformed: an identifier is empty or too long.
+            Malformed: an identifier is empty, too long or no text, or they are no list.
             VerificationError: an answer was changed on its way, or a record does not open.
 
         """
+        if isinstance(identifiers, str):
+            raise Malformed(f"want a list of identifiers, such as [{identifiers!r}]")
         items = list(dict.fromkeys(encoded(item).decode() for item in identifiers))
         answers, evaluated = [], dict[str, bytes]()
         for start in range(0, len(items), _BATCH):

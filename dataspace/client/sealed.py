@@ -1,7 +1,9 @@
 """Sealed datasets from either side: providers upload containers, consumers ask for totals and open them.
 
     keys = SealedKeys.create()
-    found = space.sealed_total(agreement, "income", by=["district"], epsilon=500_000, keys=keys)
+    found = space.sealed_total(
+        agreement, "income", by=["district"], epsilon=500_000, keys=keys, keyservice="<its id>"
+    )
     found.totals[("Hangzhou",)], found.error               # 4061320.5, 120.3
 
 Who answers is the key service, which signs; its id is to be pinned from a source
@@ -19,6 +21,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from dataspace.client.answer import Answer
+from dataspace.client.estimating import millionths
 from dataspace.client.http import Http
 from dataspace.client.keyfile import read_key_file, write_key_file
 from dataspace.client.providing import part
@@ -205,11 +208,13 @@ class Sealing:
         cells by their labels. `epsilon` is in millionths.
 
         Raises:
+            Malformed: epsilon is no whole number of millionths.
             NotFound: there is no such measure or dimension.
             Unprocessable: no cell is left.
             VerificationError: it is not the key service that answered, or not this.
 
         """
+        millionths(epsilon)
         layout = layout or self.sealed_layout(agreement, keys, keyservice=keyservice)
         bounds, weighted = layout.measure(measure), _weights(layout, weights or {}, where)
         groups = {

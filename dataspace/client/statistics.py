@@ -25,6 +25,7 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any, Final, Required, TypeAlias, TypedDict, Unpack
 
 from dataspace.client.answer import Answer
+from dataspace.client.estimating import low_high, millionths
 from dataspace.client.frames import Group, Statistic
 from dataspace.client.layout import Key, Layout
 from dataspace.client.moments import Moment, covariance, mean, regression, variance
@@ -188,7 +189,7 @@ class Statistics(Weighing):
             "dimensions": [*by, *(name for name in where if name not in named)],
             "measures": measures,
             "max_rows": how.get("max_rows", 1),
-            "epsilon": how.get("epsilon", _MILLION),
+            "epsilon": millionths(how.get("epsilon", _MILLION)),
             "complete": complete,
         }
         cube = self._http.post(f"/api/agreements/{part(agreement)}/cubes", spec)
@@ -253,7 +254,7 @@ def _product(how: Mapping[str, Any], *columns: str) -> dict[str, Any]:
 
 
 def _factor(how: Mapping[str, Any], column: str) -> dict[str, Any]:
-    bounds, precision = how["bounds"], how.get("precision", 0)
-    low, high = bounds[column] if isinstance(bounds, Mapping) else bounds
+    bounds, precision = how.get("bounds"), how.get("precision", 0)
+    low, high = low_high(bounds.get(column) if isinstance(bounds, Mapping) else bounds, column)
     digits = precision.get(column, 0) if isinstance(precision, Mapping) else precision
     return {"column": column, "low": low, "high": high, "precision": digits}

@@ -16,6 +16,7 @@ from dataspace.zones.pack import Pack
 from dataspace.zones.samples import write_sample
 
 _ROWS = 5000
+_EPSILON = 1_000_000  # millionths, of each private question
 
 
 @dataclass
@@ -146,12 +147,20 @@ class Journeys:
                 f"  {dataset['zone']}: agreement {agreement['id']} for {examples.purpose}, "
                 f"{agreement['units']} units"
             )
-            for form, sql in (("rows", examples.rows), ("aggregate", examples.aggregate)):
-                if sql:
-                    self.console.print(f"  {form}: {sql}")
-                    self._show(consumer.query(agreement["id"], sql, form))
+            if examples.rows:
+                self.console.print(f"  rows: {examples.rows}")
+                self._show(consumer.query(agreement["id"], examples.rows, "rows"))
+            if examples.aggregate:
+                # Exact, beside rows it would tell of the few that leave coarser or not at all.
+                most = self.packs[dataset["zone"]].sample.most_rows
+                noise: dict[str, Any] = {"epsilon": _EPSILON, "max_rows": most} if examples.rows else {}
+                self.console.print(f"  aggregate{', noised' if noise else ''}: {examples.aggregate}")
+                self._show(consumer.query(agreement["id"], examples.aggregate, **noise))
             if examples.cube:
                 self._encrypted(consumer, agreement["id"], examples.cube, keys)
+                for one in examples.cube.sums:
+                    self._noised(consumer, agreement["id"], examples.cube, one)
+                    self._mean(consumer, agreement["id"], examples.cube, one, keys)
             if not examples.rows:
                 self._refused(consumer, agreement["id"])
 
@@ -186,6 +195,38 @@ class Journeys:
                 f"    {name} = {total}, decrypted with the buyer's own key "
                 f"(entry {answer.entry}, {answer.price / 100:.2f} yuan)"
             )
+
+    def _noised(self, consumer: DataSpace, agreement: str, cube: Any, one: Any) -> None:
+        [by] = cube.dimensions
+        sql = f'SELECT "{by}", COUNT(*), AVG("{one.column}") FROM data GROUP BY "{by}"'
+        asked: dict[str, Any] = {
+            "epsilon": _EPSILON,
+            "max_rows": cube.max_rows,
+            "bounds": {one.column: (one.low, one.high)},
+        }
+        self.console.print(f"  noised, epsilon {_EPSILON / 1e6:g}: {sql}")
+        estimate = consumer.estimate(agreement, sql, **asked)
+        self.console.print(f"    what it would leave: {estimate['words']['en']}")
+        self._show(consumer.query(agreement, sql, **asked))
+
+    def _mean(self, consumer: DataSpace, agreement: str, cube: Any, one: Any, keys: Keys) -> None:
+        found = consumer.encrypted_mean(
+            agreement,
+            one.column,
+            by=cube.dimensions,
+            bounds=(one.low, one.high),
+            max_rows=cube.max_rows,
+            epsilon=_EPSILON,
+            keys=keys,
+        )
+        self.receipts += [answer.entry for answer in found.answers]
+        self.console.print(
+            f"  encrypted: the {found.name}, decrypted with the buyer's own key, {found.units} units"
+        )
+        table = Table(*found.by, "mean", "expected error", box=None, padding=(0, 2))
+        for group in found:
+            table.add_row(*map(str, group.key), f"{group.value:.2f}", f"{group.error:.2f}")
+        self.console.print(table)
 
     def _refused(self, consumer: DataSpace, agreement: str) -> None:
         try:

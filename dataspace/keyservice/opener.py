@@ -46,8 +46,9 @@ class Opener:
         cells = len(manifest.facts.cells)
         weights = [plan.weights(group, cells) for group in plan.groups]
         _check_subjects(plan, manifest)
-        rows = [row_weights(of_group, manifest.facts.counts) for of_group in weights]
-        _check_room(rows, bounds, self._parameters.plain_modulus)
+        for of_group in weights:
+            # One at a time: the rows of 64 groups at once may be more than the worker has room for.
+            _check_room(row_weights(of_group, manifest.facts.counts), bounds, self._parameters.plain_modulus)
         sensitivity = manifest.facts.max_rows * plan.heaviest * bounds.peak
         if sensitivity >= _LARGEST:
             raise Unprocessable("the weights are too large for noise that would hide one subject")
@@ -55,16 +56,18 @@ class Opener:
             totals = _counted(request["result"], weights, manifest)
         else:
             tags = Tags(manifest.seed, bounds.alpha, number, self._parameters)
-            totals = self._totals(request["result"], rows, tags, manifest.secret_key)
-        return {"totals": add_noise(totals, sensitivity=sensitivity, epsilon=plan.epsilon)}
+            totals = self._totals(request["result"], weights, tags, manifest)
+        noised = add_noise(totals, sensitivity=sensitivity, epsilon=plan.epsilon)
+        # Noise of a tiny epsilon may pass what JSON carries: an answer that fails is drawn again for nothing.
+        return {"totals": [max(1 - _LARGEST, min(_LARGEST - 1, total)) for total in noised]}
 
-    def _totals(self, result: bytes, rows: list[Signed], tags: Tags, secret_key: bytes) -> list[int]:
-        parts = split_parts(result, RESULT_MAGIC, 2 * len(rows))
-        decryptor = self._decryptor(secret_key)
-        found = []
-        for weights, values, sums in zip(rows, parts[::2], parts[1::2], strict=True):
+    def _totals(self, result: bytes, weights: list[list[int]], tags: Tags, manifest: Manifest) -> list[int]:
+        parts = split_parts(result, RESULT_MAGIC, 2 * len(weights))
+        decryptor, found = self._decryptor(manifest.secret_key), []
+        for of_group, values, sums in zip(weights, parts[::2], parts[1::2], strict=True):
+            rows = row_weights(of_group, manifest.facts.counts)
             slots = self._slots(decryptor, values)
-            expected = (tags.multiplied(slots) + self._pads(weights, tags)) % np.uint64(self._modulus)
+            expected = (tags.multiplied(slots) + self._pads(rows, tags)) % np.uint64(self._modulus)
             if not np.array_equal(self._slots(decryptor, sums), expected):
                 raise VerificationError("the result is not the plan's")
             found.append(_centred(slots, self._modulus))
@@ -130,14 +133,13 @@ def _subjects(group: Group, weight: int, manifest: Manifest, enough: int) -> int
     return len(set().union(*(manifest.subjects_of(cell).cast("I") for cell in cells)))
 
 
-def _check_room(rows: list[Signed], bounds: Bounds, modulus: int) -> None:
-    """Refuse plans whose totals could pass t in a slot, or what noise can be added to: nothing wraps."""
-    for weights in rows:
-        heavy = np.abs(weights).reshape(-1, BLOCK_ROWS)
-        if int(heavy.sum(axis=0).max()) * bounds.peak > modulus // 2:
-            raise Unprocessable("a total could pass what is computed with: lower the weights")
-        if int(heavy.sum()) * bounds.peak >= _LARGEST:
-            raise Unprocessable("a total could pass 2^53: lower the weights")
+def _check_room(weights: Signed, bounds: Bounds, modulus: int) -> None:
+    """Refuse a group whose total could pass t in a slot, or what noise can be added to: nothing wraps."""
+    heavy = np.abs(weights).reshape(-1, BLOCK_ROWS)
+    if int(heavy.sum(axis=0).max()) * bounds.peak > modulus // 2:
+        raise Unprocessable("a total could pass what is computed with: lower the weights")
+    if int(heavy.sum()) * bounds.peak >= _LARGEST:
+        raise Unprocessable("a total could pass 2^53: lower the weights")
 
 
 def _counted(result: bytes, weights: list[list[int]], manifest: Manifest) -> list[int]:

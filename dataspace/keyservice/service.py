@@ -22,7 +22,7 @@ from dataspace.proof.canonical import canonical
 from dataspace.proof.rotation import LogKeys
 from dataspace.proof.verify import Report, verify_receipt
 from dataspace.sandbox import Pool
-from dataspace.wire.hpke import key_id, seal_to
+from dataspace.wire.hpke import check_public, key_id, seal_to
 from dataspace.wire.keyservice import (
     ANSWER,
     KEEP,
@@ -86,6 +86,8 @@ class KeyService:
         try:
             keys = LogKeys.follow(self._home.platform, _rotations(message))
             message.check(keys.current.public_key, REQUEST)
+            # Whoever holds a key that was rotated away leaves the rotation out.
+            self._store.follow([str(key) for key in keys.keys[keys.keys.index(self._home.platform) :]])
         except VerificationError as error:
             raise Refused(f"the request is not of the platform {self._home.platform.name}") from error
 
@@ -124,6 +126,8 @@ class KeyService:
         plan, content = Plan.from_json(asked), canonical(asked)
         if not hmac.compare_digest(plan.consumer, key_id(consumer)):
             raise Refused("the plan is for another consumer's key")
+        # Before anything is spent: what cannot be sealed to has no answer, and would spend epsilon for none.
+        check_public(consumer)
         job = Job(_text(told, "job"), plan.container, _sha256(content), _sha256(result), plan.epsilon)
         report = verify_receipt(receipt, str(self._home.platform), rotations=_rotations(message))
         _check_ledger(report, job, plan)

@@ -1,11 +1,11 @@
-"""What a key service remembers: manifests as they came, what was spent, jobs with their answers, nonces.
+"""What a key service remembers: manifests, what was spent, jobs with answers, nonces, the platform's keys.
 
 One SQLite file. Manifests and answers lie in it sealed; nothing here opens them.
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS dataset (
 CREATE TABLE IF NOT EXISTS job (
     id TEXT PRIMARY KEY, container TEXT NOT NULL REFERENCES dataset, plan_sha256 TEXT NOT NULL,
     result_sha256 TEXT NOT NULL, epsilon INTEGER NOT NULL, answer BLOB) STRICT;
+CREATE TABLE IF NOT EXISTS platform (place INTEGER PRIMARY KEY, vkey TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS nonce (nonce TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT;
 """
 
@@ -70,6 +71,19 @@ class Store:
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
+
+    def follow(self, keys: Sequence[str]) -> None:
+        """Remember the keys that the platform's log had and has, the pinned one first.
+
+        Raises:
+            Refused: those that are remembered are not among them, or are others.
+
+        """
+        with self._writing() as act:
+            known = [key for (key,) in act.execute("SELECT vkey FROM platform ORDER BY place")]
+            if known != list(keys[: len(known)]):
+                raise Refused("the platform's log has a later key than the request says, or another")
+            act.executemany("INSERT INTO platform VALUES (?, ?)", list(enumerate(keys))[len(known) :])
 
     def use(self, nonce: str, expires: int, now: int) -> None:
         """Use a nonce up.

@@ -5,7 +5,7 @@ number: of its group, and of the columns in which it has a value. Rows that
 differed in neither stay together: no answer can tell them apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -35,16 +35,35 @@ class Number:
 
 @dataclass(frozen=True)
 class Wording:
-    """What an answer is about by its words: the conditions, each with its columns, and what groups."""
+    """What an answer is about by its words: the conditions, each with its columns, and what groups.
+
+    `pinned`: those of the conditions that are a column's equality with one value.
+    `whole`: no group was hidden, so that the groups shown are all there are.
+    """
 
     conditions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     group: frozenset[str] = frozenset()
+    pinned: frozenset[str] = frozenset()
+    whole: bool = False
 
     def explains(self, other: "Wording") -> bool:
-        """Tell whether groups of the two that have the same rows have them by what is grouped by."""
-        mine = (columns for text, columns in self.conditions.items() if text not in other.conditions)
-        others = (columns for text, columns in other.conditions.items() if text not in self.conditions)
-        return other.group >= frozenset().union(*mine) and self.group >= frozenset().union(*others)
+        """Tell whether groups of the two that have the same rows have them by what they are called."""
+        return self.called == other.called or self.within(other) or other.within(self)
+
+    def within(self, other: "Wording") -> bool:
+        """Tell whether each group is by its words made of groups that `other` shows, whatever the rows."""
+        more = (columns for text, columns in self.conditions.items() if text not in other.conditions)
+        return (
+            other.whole
+            and self.conditions.keys() >= other.conditions.keys()
+            and other.group >= self.group.union(*more)
+        )
+
+    @property
+    def called(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The conditions that are not pinned, and the columns that are grouped by or pinned."""
+        pinned = (self.conditions[text] for text in self.pinned)
+        return frozenset(self.conditions.keys() - self.pinned), self.group.union(*pinned)
 
 
 @dataclass(frozen=True)
@@ -68,13 +87,18 @@ class Sets:
     members: Flags
     wordings: tuple[Wording, ...]
 
-    def repeated(self, members: Flags, wording: Wording) -> bool:
-        """Tell whether one of these sets was released under words that do not explain it."""
+    def explain(self, members: Flags, wording: Wording) -> bool:
+        """Tell whether it is by its words that each of these sets follows from what was released."""
+        # The whole dataset is in every answer that names all its groups: that one shows what follows.
+        if wording.whole and not wording.conditions:
+            return True
+        if any(map(wording.within, {id(words): words for words in self.wordings}.values())):
+            return True
         known: dict[bytes, list[Wording]] = {}
         for row, words in zip(np.packbits(self.members, axis=1), self.wordings, strict=True):
             known.setdefault(row.tobytes(), []).append(words)
         found = (known.get(row.tobytes(), []) for row in np.packbits(members, axis=1))
-        return any(same and not any(map(wording.explains, same)) for same in found)
+        return all(any(map(wording.explains, same)) for same in found)
 
 
 @dataclass(frozen=True)
@@ -116,6 +140,8 @@ def gathered(atoms: Codes, subjects: npt.NDArray[Any]) -> dict[int, Subjects]:
     return {atom: frozenset(members) for atom, members in found.items()}
 
 
-def wording_of(conditions: Sequence[tuple[str, Sequence[str]]], group: Sequence[str]) -> Wording:
+def wording_of(told: Mapping[str, Any]) -> Wording:
     """Return a wording from what is stored of one."""
-    return Wording({text: frozenset(columns) for text, columns in conditions}, frozenset(group))
+    conditions = {text: frozenset(columns) for text, columns in told["conditions"]}
+    pinned = frozenset(told.get("pinned", ()))
+    return Wording(conditions, frozenset(told["group"]), pinned, whole=told.get("whole", False))

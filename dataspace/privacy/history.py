@@ -14,9 +14,9 @@ rows are known they drop out of the equations, and only what is told of the rest
 counts. A cube is noised: its cells count in its worlds as if they were exact,
 and excuse nothing in the others.
 
-An answer about the very rows of one given already is refused too, unless the
-two are the same by their words: were it answered, and refused when the two
-differ in one subject, the refusal would tell that one apart.
+An answer that follows from what was given already is refused too, unless it does
+so by its words: were `a OR b, but not x` answered after `a` and `b` when nobody
+is x, and refused when one subject is, the refusal would tell that one apart.
 
 What this does not see: inequalities (a sum of values that cannot be negative
 bounds each), and what is known of values themselves, such as that a column is 1
@@ -36,7 +36,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from dataspace.privacy.atoms import COUNTS, Codes, Finer, Release, Sets, gathered, numbered
+from dataspace.privacy.atoms import COUNTS, Codes, Finer, Release, Sets, Wording, gathered, numbered
 from dataspace.privacy.isolation import Subjects, UncheckedError, isolates
 from dataspace.privacy.span import Flags, Matrix, Span, drawn_prime
 
@@ -91,7 +91,8 @@ class History:
             whole = np.array([[1, 0 if world.rows else 1]])
             spans[world] = {COUNTS: Span.empty(prime, 2).joined(whole, np.zeros(2, np.bool_))}
         most = 1 if subjects is None else int(np.bincount(subjects, minlength=1).max())
-        return cls(rows, subjects, most, prime, atoms, visible, spans)
+        sets = {COUNTS: Sets(np.ones((1, 2), np.bool_), (Wording(whole=True),))}
+        return cls(rows, subjects, most, prime, atoms, visible, spans, sets)
 
     @property
     def size(self) -> int:
@@ -108,7 +109,9 @@ class History:
         try:
             finer = self._parted(release, minimum)
             spans, adds = self._spans_after(release, finer)
-            isolating = judged and (self._repeats(release, finer) or _any_isolates(spans, finer, minimum))
+            isolating = judged and (
+                self._repeats(release, finer, spans) or _any_isolates(spans, finer, minimum)
+            )
         except UncheckedError:
             return self, Verdict(unchecked=True)
         new = {world: {kind: span for kind, (_, span) in kinds.items()} for world, kinds in spans.items()}
@@ -175,11 +178,10 @@ class History:
             found[number.kind] = np.vstack([found[number.kind], vectors]) if number.kind in found else vectors
         return found
 
-    def _spans_after(
-        self, release: Release, finer: Finer
-    ) -> tuple[dict[World, dict[str, tuple[Span, Span]]], bool]:
+    def _spans_after(self, release: Release, finer: Finer) -> tuple["_Spans", bool]:
         """Return each span before and after, and whether any tells more."""
-        found, cells, adds = {}, 0, False
+        found: _Spans = {}
+        cells, adds = 0, False
         for world, kinds in _split(self.spans, finer).items():
             found[world] = {kind: (span, span) for kind, span in kinds.items()}
             for kind, vectors in self._vectors(release, finer, world).items():
@@ -191,14 +193,17 @@ class History:
                 raise UncheckedError
         return found, adds
 
-    def _repeats(self, release: Release, finer: Finer) -> bool:
-        found = False
+    def _repeats(self, release: Release, finer: Finer, spans: "_Spans") -> bool:
+        """Tell whether a number follows from those before it, and not by its words."""
         for place, number in enumerate(release.numbers):
             if number.kind in self.sets:
                 members = finer.members(release, place)
+                before, _ = spans[World()][number.kind]
+                follows = members.any(axis=1) & before.holds(members.astype(np.int64))
                 sets = _of(finer, self.sets[number.kind])
-                found = found or sets.repeated(members[members.any(axis=1)], release.wording)
-        return found
+                if follows.any() and not sets.explain(members[follows], release.wording):
+                    return True
+        return False
 
     def _with(self, release: Release, finer: Finer, spans: dict[World, dict[str, Span]]) -> "History":
         sets = {kind: _of(finer, known) for kind, known in self.sets.items()}
@@ -210,7 +215,10 @@ class History:
         return replace(self, atoms=finer.atoms, seen=self.seen[finer.parents], spans=spans, sets=sets)
 
 
-def _any_isolates(spans: Mapping[World, Mapping[str, tuple[Span, Span]]], finer: Finer, minimum: int) -> bool:
+_Spans = dict[World, dict[str, tuple[Span, Span]]]
+
+
+def _any_isolates(spans: _Spans, finer: Finer, minimum: int) -> bool:
     pairs = (pair for kinds in spans.values() for pair in kinds.values())
     return any(_isolates(old, new, finer, minimum) for old, new in pairs)
 

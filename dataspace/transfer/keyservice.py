@@ -1,7 +1,9 @@
 """The platform's word to the key service: signed with its log's key, answered under the pinned key."""
 
+import json
 import secrets
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final
@@ -28,6 +30,7 @@ from dataspace.wire.keyservice import ANSWER, KEEP, LIFETIME, MEDIA_TYPE, REQUES
 from dataspace.wire.sealed import Head
 
 _SECONDS: Final = 90.0
+_ANSWER_LIMIT: Final = 1 << 26  # bytes: a layout of all cells, with long labels
 _HALF: Final = LIFETIME // 2  # for clocks that differ
 _HEX: Final = 64
 # What a key service may tell a consumer; anything else of it is our operator's business.
@@ -111,15 +114,18 @@ class KeyServiceClient:
         return Message.sign(statement, attachments, lambda message: self._space.keys.sign(name, message))
 
     def _exchange(self, method: str, path: str, content: bytes = b"") -> bytes:
-        headers = {"Content-Type": MEDIA_TYPE}
+        headers = {"Content-Type": MEDIA_TYPE, "Accept-Encoding": "identity"}
         try:
-            with httpx2.Client(timeout=_SECONDS, follow_redirects=False) as client:
-                response = client.request(method, f"{self.url}{path}", content=content, headers=headers)
+            with (
+                httpx2.Client(timeout=_SECONDS, follow_redirects=False) as client,
+                client.stream(method, f"{self.url}{path}", content=content, headers=headers) as response,
+            ):
+                answer = _read(response)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise Unavailable("the key service does not answer: try again later") from error
         if not response.is_success:
-            raise _problem(response)
-        return response.content
+            raise _problem(response.status_code, answer)
+        return answer
 
 
 class _Chunks:
@@ -137,13 +143,23 @@ class _Chunks:
         return found
 
 
-def _problem(response: httpx2.Response) -> DataSpaceError:
+def _read(response: httpx2.Response) -> bytes:
+    """Return the body; the client's own timeouts begin anew with every byte, and its size has no limit."""
+    found, until = bytearray(), time.monotonic() + _SECONDS
+    for chunk in response.iter_raw():
+        found += chunk
+        if len(found) > _ANSWER_LIMIT or time.monotonic() > until:
+            raise Unavailable("the key service's answer is longer, or takes longer, than one of its own")
+    return bytes(found)
+
+
+def _problem(status: int, answer: bytes) -> DataSpaceError:
     """Return what a refusal of the key service is to the consumer: its code and its words, nothing else."""
     try:
-        told = response.json()
+        told = json.loads(answer)
         kind, detail = _TOLD.get(str(told["code"])), str(told["detail"])
     except (ValueError, KeyError, TypeError, RecursionError):
         kind, detail = None, ""
     if kind is None:
-        return Unavailable(f"the key service answered {response.status_code}")
+        return Unavailable(f"the key service answered {status}")
     return kind(f"the key service: {detail}")

@@ -17,6 +17,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
+from dataspace.catalog.models import Dataset
 from dataspace.catalog.payloads import open_sealed, seal
 from dataspace.errors import NotFound, TooLarge
 from dataspace.keys.wrap import AesKey
@@ -178,16 +179,25 @@ class LookupTables:
         return self._kept(table, key)
 
     def _kept(self, made: LookupTable, key: TableKey) -> LookupTable:
-        """Store a row; return the one that everybody uses, which another service may have stored before."""
+        """Store a row; return the one that everybody uses, which another service may have stored before.
+
+        Raises:
+            NotFound: the dataset was withdrawn meanwhile, and what its files were is gone.
+
+        """
 
         def act(session: Session) -> LookupTable | None:
+            if session.get_one(Dataset, key.dataset).withdrawn is not None:
+                return None
             session.add(made)
             session.flush()
             return self.stored(session, key)
 
-        kept = self._space.database.commit(act) or made
-        if kept.id != made.id:
+        kept = self._space.database.commit(act)
+        if kept is None or kept.id != made.id:
             (self._folder / made.path).unlink(missing_ok=True)
+        if kept is None:
+            raise NotFound("the dataset was withdrawn")
         return kept
 
     def _opened(self, table: LookupTable, case: Case) -> Iterator[bytes]:

@@ -171,8 +171,10 @@ class _Entry:
 
     def peer(self, told: Any) -> Peer:
         if not isinstance(told, dict) or set(told) != set(_FIELDS):
-            unknown = sorted(set(told) ^ set(_FIELDS)) if isinstance(told, dict) else list(_FIELDS)
-            raise self._malformed("", f"want {', '.join(_FIELDS)}, and {unknown[0]!r} is missing or unknown")
+            given = set(told) if isinstance(told, dict) else set()
+            missing, unknown = sorted(set(_FIELDS) - given), sorted(given - set(_FIELDS))
+            wrong = [f"no {name}" for name in missing] + [f"an unknown {name!r}" for name in unknown]
+            raise self._malformed("", f"want {', '.join(_FIELDS)}, and there is {' and '.join(wrong)}")
         for name in _FIELDS:
             if not isinstance(told[name], str):
                 raise self._malformed(name, "want text")

@@ -54,7 +54,9 @@ def pinned_key(session: Session, query: KeyedQuery) -> ConsumerKey | None:
     pinned = session.get(ConsumerKey, (query.head[1], query.head[0]))
     if pinned is not None and pinned.key_id != query.head[2]:
         raise Unprocessable(
-            f"the query is under another key than the agreement's, {pinned.key_id}", pinned=pinned.key_id
+            f"the query is under another key than the agreement's, {pinned.key_id}: "
+            "load the keys of its first query, or negotiate another agreement",
+            pinned=pinned.key_id,
         )
     return pinned
 

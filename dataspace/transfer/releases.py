@@ -85,9 +85,11 @@ class Releases:
 
         `found`: what `aggregates.aggregate` did, with `shown` and `partly`.
         """
-        if not found["shown"]:
+        left_out = int(request["minimum"]) if not request["where"] else found["complement"]
+        # What a condition leaves too few out of, or nobody, is refused: by one reason, whatever was released.
+        if not found["shown"] or left_out < int(request["minimum"]):
             return _told(Verdict())
-        content = _content(request, found["shown"])
+        content = _content(request, found["shown"], whole=not found["suppressed"])
         if self.head == Head() and not self.views and not found["partly"]:
             return self._expecting(request, content, Verdict(adds=True), None)
         if self._full:
@@ -142,7 +144,7 @@ class Releases:
                 Number(COUNTS if kind == "count" else name, name, kind == "count" or name not in hidden)
                 for kind, _, name in told["numbers"]
             ),
-            wording=wording_of(told["conditions"], told["group"]),
+            wording=wording_of(told),
             filled={name: values for name, values in filled.items() if not values.all()},
         )
 
@@ -182,10 +184,10 @@ def _told(verdict: Verdict) -> dict[str, Any]:
     return {"isolates": verdict.isolates, "unchecked": verdict.unchecked, "content": b""}
 
 
-def _content(request: Mapping[str, Any], shown: list[list[Any]]) -> bytes:
-    names = ("keys", "where", "numbers", "conditions", "group")
+def _content(request: Mapping[str, Any], shown: list[list[Any]], *, whole: bool) -> bytes:
+    names = ("keys", "where", "numbers", "conditions", "pinned", "group")
     return msgspec.msgpack.encode(
-        {"form": "aggregate", "shown": shown, **{name: request[name] for name in names}}
+        {"form": "aggregate", "shown": shown, "whole": whole, **{name: request[name] for name in names}}
     )
 
 

@@ -5,7 +5,7 @@ The same plan always gives the same request, and no request's SQL holds a secret
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from dataspace.errors import Malformed, Refused, Unsupported
 from dataspace.privacy.desensitize import group, label, leaving_type, quoted
@@ -20,6 +20,8 @@ from dataspace.transfer.leaving import Protection, finite
 from dataspace.transfer.plan import Formula, Measure, Output, Plan
 from dataspace.transfer.statement import Function
 from dataspace.wire import ARROW, JSON
+
+_PINNED: Final = '[["=", '  # how the text of a column's equality with one value begins (`Plan.conditions`)
 
 
 def rows_request(plan: Plan, limit: int, media_type: str) -> dict[str, Any]:
@@ -77,13 +79,19 @@ def history_request(plan: Plan, asked: Mapping[str, Any]) -> dict[str, Any]:
     measured = [output.what for output in plan.outputs if isinstance(output.what, Measure)]
     columns = {measure.column.name: measure.column for measure in measured if measure.column}
     numbers = [number for measure in measured for number in _numbers(measure)]
+    # By another method its groups are others.
+    called = {
+        column.name: f"{column.name} {column.method} {sorted(column.parameters.items())}"
+        for column in plan.table
+    }
     return {
         "keys": asked["keys"],
         "where": plan.where,
         "numbers": [list(number) for number in dict.fromkeys(numbers)],
         "columns": list(columns),
-        "conditions": [[text, list(names)] for text, names in plan.conditions],
-        "group": [column.name for column in plan.group],
+        "conditions": [[text, [called[name] for name in names]] for text, names in plan.conditions],
+        "pinned": [text for text, _ in plan.conditions if text.startswith(_PINNED)],
+        "group": [called[column.name] for column in plan.group],
         "minimum": asked["min_group"],
     }
 

@@ -30,7 +30,7 @@ from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
 from dataspace.transfer.keyservice import KeyServiceClient
 from dataspace.transfer.models import SealedJob
 from dataspace.transfer.plan import uses
-from dataspace.wire.hpke import PUBLIC_SIZE, key_id
+from dataspace.wire.hpke import check_public, key_id
 from dataspace.wire.keyservice import LAYOUT, MEDIA_TYPE, OPEN, Message
 from dataspace.wire.sealed import BLOCK_SIZE, COUNT, PLAN_FORMAT, Plan, Report
 
@@ -64,6 +64,7 @@ class SealedAnswers:
 
         def compute(_: Any) -> Computed:
             answer = self._asked(case, LAYOUT, told, [public])
+            _check(answer, {**told, "consumer": key_id(public)})
             return Computed(answer.encode(), MEDIA_TYPE, _facts(report), ask.charge)
 
         return self._conductor.conduct(case, ask, compute)
@@ -101,7 +102,8 @@ class SealedAnswers:
             crash_at("sealed.computed")
             told = {"job": job, "plan": plan.to_json()}
             opened = self._asked(case, OPEN, told, [result, self._receipt(entry), public])
-            _check(opened, job, ask.query_sha256, result)
+            digests = {"plan_sha256": ask.query_sha256, "result_sha256": _sha256(result)}
+            _check(opened, {"job": job, **digests})
             return Computed(opened.encode(), MEDIA_TYPE, _facts(report), ask.charge)
 
         return self._conductor.conduct(case, ask, compute)
@@ -209,12 +211,11 @@ def _facts(report: Report) -> dict[str, int]:
     return {"rows": 0, "smallest_group": report.min_group, "complement": 0}
 
 
-def _check(opened: Message, job: str, plan_sha256: str, result: bytes) -> None:
-    """Let pass an answer to this very job: the consumer pays for nothing else."""
-    wanted = {"job": job, "plan_sha256": plan_sha256, "result_sha256": _sha256(result)}
+def _check(answer: Message, wanted: Mapping[str, str]) -> None:
+    """Let pass an answer to this very question, not one that was heard before: the consumer pays for it."""
     for name, value in wanted.items():
-        if not hmac.compare_digest(str(opened.statement.get(name)), value):
-            raise Unavailable("the key service answered another job")
+        if not hmac.compare_digest(str(answer.statement.get(name)).encode(), value.encode()):
+            raise Unavailable("the key service answered something else")
 
 
 def _public(key: str) -> bytes:
@@ -222,8 +223,7 @@ def _public(key: str) -> bytes:
         public = base64.b64decode(key, validate=True)
     except ValueError as error:
         raise Malformed("malformed key: want base64") from error
-    if len(public) != PUBLIC_SIZE:
-        raise Malformed(f"malformed key: {len(public)} bytes, want {PUBLIC_SIZE}")
+    check_public(public)
     return public
 
 

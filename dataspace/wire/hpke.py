@@ -107,6 +107,17 @@ def seal_to(public: bytes, plain: bytes, info: bytes) -> bytes:
         raise Malformed("malformed key: no public key of ML-KEM-768 and X25519") from error
 
 
+def check_public(public: bytes) -> None:
+    """Let pass a public key that can be sealed to: some of the right size cannot.
+
+    Raises:
+        Malformed: it is none.
+        Unavailable: the installed cryptography lacks ML-KEM-768.
+
+    """
+    seal_to(public, b"", b"")
+
+
 def key_id(public: bytes) -> str:
     """Return the name of a public key: its SHA-256, in hex."""
     return hashlib.sha256(public).hexdigest()

@@ -108,7 +108,7 @@ def encoded(item: str) -> bytes:
     """Return an item as it is hashed; Malformed when it is empty, too long, or no text."""
     try:
         data = unicodedata.normalize("NFC", item).encode()
-    except UnicodeEncodeError as error:
+    except (UnicodeEncodeError, TypeError) as error:
         raise Malformed("malformed item: it is no text") from error
     if not 0 < len(data) <= ITEM_LIMIT:
         raise Malformed(f"malformed item: {len(data)} bytes, want 1 to {ITEM_LIMIT}")

@@ -60,8 +60,9 @@ def test_what_is_refused_is_refused_by_the_same_error(space: Simulator, url: str
     with _sdk(space, url, consumer) as sdk:
         with pytest.raises(PolicyDenied):
             sdk.lookup(consumer.agreement.id, ["x"], identifier="income")
-        with pytest.raises(Malformed):
-            sdk.lookup(consumer.agreement.id, [""], identifier="number")
+        for items in ([""], "P000007", [7]):  # one text is no list: its letters would cost a unit each
+            with pytest.raises(Malformed):
+                sdk.lookup(consumer.agreement.id, items, identifier="number")  # type: ignore[arg-type]
         with pytest.raises(PolicyDenied, match="form-not-agreed"):
             sdk.intersect(consumer.agreement.id, numbers(range(200)), identifier="number")
 

@@ -49,6 +49,11 @@ def test_qy_11_epsilon_over_http_is_a_positive_integer_and_rows_have_no_noise(
     agreement: tuple[DataSpace, str],
 ) -> None:
     sdk, name = agreement
+    with pytest.raises(Malformed, match="'1e6': want a whole number of millionths"):
+        sdk.query(name, "SELECT COUNT(*) FROM data", epsilon="1e6")  # type: ignore[arg-type]
+    for bounds in ((0, 5), {"income": 5}, {"income": (0,)}):
+        with pytest.raises(Malformed, match="want"):
+            sdk.query(name, COUNTS, epsilon=1_000_000, bounds=bounds)
     for epsilon in (-1, 1e-300, "1", 10**30, 1):
         with pytest.raises(Malformed):
             sdk.query(name, "SELECT COUNT(*) FROM data", epsilon=epsilon)  # type: ignore[arg-type]

@@ -85,6 +85,9 @@ def test_what_is_not_measured_or_no_dimension_is_not_found() -> None:
         total(Space(), by=["age"])
     with pytest.raises(NotFound, match="no measure"):
         LAYOUT.measure("debt")
+    for epsilon in (0, -1, "1e6"):
+        with pytest.raises(Malformed, match="whole number of millionths"):
+            total(Space(), epsilon=epsilon)
 
 
 def test_he_10_another_key_services_answer_is_not_believed() -> None:

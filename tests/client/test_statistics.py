@@ -142,6 +142,10 @@ def test_what_cannot_be_asked_is_refused(asking: tuple[DataSpace, str], ring: Ke
     space, agreement = asking
     with pytest.raises(NotFound, match="no cell"):
         space.encrypted_count(agreement, keys=ring, where={"district": "nowhere"}, epsilon=EPSILON)
+    with pytest.raises(Malformed, match="want a pair"):
+        space.encrypted_mean(agreement, "income", keys=ring, bounds={"age": (0, 9)})
+    with pytest.raises(Malformed, match="whole number of millionths"):
+        space.encrypted_mean(agreement, "income", keys=ring, bounds=(0, 9), epsilon="1e6")  # type: ignore[arg-type]
     with pytest.raises(Malformed):
         space.encrypted_regression(agreement, "age", ["age"], keys=ring, bounds=(0, 9))
     with pytest.raises(Unprocessable, match="35 sums"):

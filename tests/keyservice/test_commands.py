@@ -31,6 +31,9 @@ def test_a_key_service_is_made_shown_and_sealed_to(tmp_path: Path) -> None:
     seal += ["--dimension", "district", "--subject", "number", "--keyservice", str(public), "--out", str(out)]
     other = command([*seal, "--keyservice-id", "0" * 64], {}, tmp_path)
     assert (other.returncode, out.exists()) == (2, False)
+    missing = [word if word != str(public) else "none.pub" for word in seal]
+    none = command([*missing, "--keyservice-id", name], {}, tmp_path)
+    assert (none.returncode, "Traceback" in none.stderr, "none.pub" in none.stderr) == (2, False, True)
     done = command([*seal, "--keyservice-id", name], {}, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "60 rows in 3 cells, 0 left out" in done.stdout

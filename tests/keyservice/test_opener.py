@@ -1,5 +1,7 @@
 """What the key service opens, and what it does not: each attack succeeds against one that only decrypts."""
 
+import tracemalloc
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from dataspace.errors import Malformed, Refused, Unprocessable, VerificationError
 from dataspace.keyservice.opener import Opener
+from dataspace.proof.canonical import canonical
 from dataspace.wire.frame import join_parts, split_parts
 from dataspace.wire.manifest import Manifest
 from dataspace.wire.sealed import BLOCK_ROWS, RESULT_MAGIC, Plan
@@ -66,6 +69,27 @@ def test_he_08_no_total_is_opened_without_noise_and_none_twice_alike(local: Loca
     totals = {ask(opener, local, plan, result)[0] for _ in range(5)}
     assert len(totals) > 1
     assert local.naive(result) == [INCOME["district 0"]]
+
+
+def test_noise_of_a_tiny_epsilon_is_an_answer_that_json_can_carry(local: Local, opener: Opener) -> None:
+    """One that fails would have spent the dataset's epsilon, and be charged to nobody."""
+    plan = local.plan({local.cell("district 0"): 2_000_000}, epsilon=1)
+    totals = [ask(opener, local, plan, local.computed(plan))[0] for _ in range(5)]
+    assert canonical(totals)
+    assert {abs(total) for total in totals} & {(1 << 53) - 1}
+
+
+def test_a_plan_of_many_groups_takes_the_room_of_one(local: Local, opener: Opener) -> None:
+    """A worker that ends for want of memory has spent the dataset's epsilon, and nobody is charged."""
+    cells = len(local.manifest.facts.counts)
+    many = local.with_facts(counts=[400_000] * cells)
+    plan = many.plan(*({cell: 1} for cell in range(cells)), measure="count")
+    tracemalloc.start()
+    try:
+        ask(opener, many, plan, b"")
+        assert tracemalloc.get_traced_memory()[1] < 8 * 400_000 * cells * 3
+    finally:
+        tracemalloc.stop()
 
 
 def test_he_09_one_row_is_not_opened_as_a_groups_total(local: Local, opener: Opener) -> None:

@@ -4,8 +4,10 @@ import base64
 import json
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,11 +21,14 @@ from dataspace.keyservice.store import FAILURES, Store
 from dataspace.settings import Settings
 from dataspace.transfer.models import Budget, Repeatable, SealedJob
 from dataspace.wire.frame import join_parts, split_parts
+from dataspace.wire.hpke import PUBLIC_SIZE, key_id
 from dataspace.wire.keyservice import KEEP, LAYOUT, OPEN, REQUEST, Message
 from dataspace.wire.sealed import RESULT_MAGIC
 from tests.keyservice.scene import TERMS, Agreed, Scene, key_service, scene
 from tests.running import free_port
 from tests.simulator import PASSWORD, people
+
+_UNUSABLE = b"\xff" * PUBLIC_SIZE
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +185,6 @@ def test_noise_is_refused_by_the_process_which_lives_on(agreed: Agreed) -> None:
 
 
 def test_qy_08_the_datasets_own_epsilon_is_the_key_services_whatever_the_platform_says(stage: Scene) -> None:
-    from dataclasses import replace  # noqa: PLC0415
-
     agreed = stage.agreed(people(3_000), replace(TERMS, epsilon=1_500_000))
     first, second = agreed.plan(agreed.groups(district_0=1)), agreed.plan(agreed.groups(district_1=1))
     agreed.open(first, agreed.computed(first))
@@ -200,6 +203,19 @@ def test_he_10_an_answer_that_was_changed_is_not_opened(agreed: Agreed) -> None:
         )
     with pytest.raises(VerificationError):
         agreed.keys.open(message.attachments[0], b"another use")
+
+
+def test_qy_08_a_key_that_nothing_can_be_sealed_to_spends_nothing_of_the_dataset(agreed: Agreed) -> None:
+    """A consumer would else spend a dataset's epsilon to the end, and be charged nothing: no answer comes."""
+    unusable: Any = SimpleNamespace(id=key_id(_UNUSABLE), public=base64.b64encode(_UNUSABLE).decode())
+    agreed.scene.client.send_manifest(agreed.payload())
+    theirs, before = replace(agreed, keys=unusable), spent_of(agreed)
+    plan = theirs.plan(agreed.groups(district_0=17))
+    with pytest.raises(Unavailable, match="422"):
+        theirs.open(plan, agreed.computed(plan))
+    with pytest.raises(Malformed, match="no public key"):
+        theirs.total(agreed.groups(district_0=17))
+    assert spent_of(agreed) == before
 
 
 def test_cr_05_without_the_key_service_nothing_is_charged_and_the_same_job_is_asked_for_later(

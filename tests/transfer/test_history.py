@@ -161,6 +161,46 @@ def test_qy_05_whether_somebody_is_among_the_rows_looks_the_same_either_way(spac
     space.audit()
 
 
+def test_qy_05_whether_somebody_is_among_rows_that_follow_looks_the_same_either_way(
+    space: Simulator,
+) -> None:
+    """A union or a rest of answers, less a target: answered when the target is elsewhere, it would tell."""
+    asked = (
+        f"district IN ('district 0', 'district 1') AND NOT {_TARGET}",
+        f"district <> 'district 0' AND district <> 'district 1' AND NOT {_TARGET}",
+    )
+    with naive(people(611)) as ask:
+        assert [ask("COUNT(*)", sql) for sql in asked] == [407, 203]
+    for grouped in (True, False):
+        consumer, agreement = _agreed(space, people(611 if grouped else 612))
+        if grouped:
+            space.query(consumer, agreement.id, "SELECT district, COUNT(*) FROM data GROUP BY district")
+        else:
+            for place in range(2):
+                sql = f"SELECT COUNT(*) FROM data WHERE district = 'district {place}'"
+                space.query(consumer, agreement.id, sql)
+        for condition in asked:
+            sql = f"SELECT COUNT(*) FROM data WHERE {condition}"
+            assert _codes(space, consumer, agreement, sql) == {"history-isolates"}
+        # What shows all groups there are shows by its words what follows from the others.
+        space.query(consumer, agreement.id, "SELECT district, COUNT(*) AS n FROM data GROUP BY district")
+    space.audit()
+
+
+def test_qy_05_a_group_that_was_hidden_is_not_told_by_a_union_of_those_shown(space: Simulator) -> None:
+    """Of rows beside groups shown: were the union answered when there are none, it would tell of a few."""
+    told = []
+    for places in (["harbour", "island"], ["reef", "island"]):
+        more = b"".join(b"Q%06d,%s,40,%d\n" % (n, places[n % 2].encode(), 9000 + n) for n in range(12))
+        consumer, agreement = _agreed(space, people(613) + more)
+        counts = space.query(consumer, agreement.id, "SELECT district, COUNT(*) FROM data GROUP BY district")
+        assert b'"suppressed":true' in counts.content
+        sql = "SELECT COUNT(*) FROM data WHERE district IN ('district 0', 'district 1', 'harbour')"
+        told.append(_codes(space, consumer, agreement, sql))
+    assert told[0] == told[1] == {"history-isolates"}
+    space.audit()
+
+
 def test_a_part_of_a_group_by_may_be_asked_for_again_in_other_words(space: Simulator) -> None:
     consumer, agreement = _agreed(space, people(604))
     space.query(consumer, agreement.id, "SELECT district, COUNT(*) FROM data GROUP BY district")

@@ -321,6 +321,27 @@ def test_cr_02_what_a_crash_left_is_swept_and_a_withdrawn_datasets_table_is_gone
     space.audit()
 
 
+def test_cr_02_a_table_of_a_dataset_that_is_withdrawn_meanwhile_is_not_kept(
+    space: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = consumer_of(space, 451, "lookup")
+    provider = Caller(consumer.agreement.provider, frozenset({Role.PROVIDER}))
+    pool, folder = space.service.lookups._tables._pool, space.settings.home / "lookups"
+    before, build = set(folder.glob("*")), pool.call
+
+    def late(method: str, *told: Any, **more: Any) -> Any:
+        made = build(method, *told, **more)
+        if method == "build":
+            space.service.registrar.withdraw(provider, consumer.dataset)
+        return made
+
+    monkeypatch.setattr(pool, "call", late)
+    with pytest.raises((NotFound, PolicyDenied)):
+        consumer.value_of("P000001")
+    assert set(folder.glob("*")) == before
+    space.audit()
+
+
 def test_no_cell_of_a_table_is_readable_on_disk(space: Simulator) -> None:
     consumer = consumer_of(space, 450, "lookup")
     consumer.value_of("P000001")
