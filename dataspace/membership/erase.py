@@ -1,8 +1,10 @@
 """Erasure: what an entry says is deleted for real, and that it was is an entry (PIPL 47, GDPR 17).
 
-One act deletes the record, its salts, and the input of its decision when no
-other record names that; the entry's bytes stay, so every receipt and proof
-goes on to verify. The basis is written for ever: it names a law or a request,
+One act deletes the record, its salts, the input of its decision when no other
+record names that, and the answer where it is kept to be given again; the
+entry's bytes stay, so every receipt and proof goes on to verify. That something
+was released stays in the history of its dataset, sealed and without its digest:
+without it others could isolate a person. The basis is written for ever: it names a law or a request,
 never the person who asked.
 
 What an erasure does not reach: receipts that were handed out, backups, on
@@ -13,6 +15,7 @@ own business (agreements, datasets), which have lives of their own.
 import json
 from collections.abc import Collection
 
+from sqlalchemy import text
 from sqlmodel import Session, col, delete, select
 
 from dataspace.errors import Conflict, NotFound, Unavailable, Unprocessable
@@ -23,6 +26,12 @@ from dataspace.policy.models import PolicyInput
 from dataspace.space import Space
 
 _LONGEST_BASIS = 500
+# What tells of an answer beside its entry, in tables of floors above.
+_ANSWERED = (
+    text("DELETE FROM repeatable WHERE entry = :entry"),
+    text("DELETE FROM joint_part WHERE entry = :entry"),
+    text("UPDATE released SET query_sha256 = '' WHERE entry = :entry"),
+)
 # Without these nobody could tell whose log it is, who decided, or what was erased.
 _NEEDED = ("log.created", "policy.adopted", "entry.erased")
 
@@ -54,6 +63,8 @@ class Erasure:
         def act(session: Session) -> int:
             if decided:
                 session.exec(delete(PolicyInput).where(col(PolicyInput.digest) == decided))
+            for statement in _ANSWERED:
+                session.connection().execute(statement, {"entry": index})
             return self._space.log.erase(session, index, basis)
 
         try:

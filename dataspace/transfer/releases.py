@@ -14,6 +14,7 @@ enough, beside a rest that has enough, cannot isolate anybody.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from dataspace.transfer.views import tiers_of
 
 _KEPT_SIZE: Final = 64 << 20  # bytes of columns whose codes are kept
 CUBE: Final = "cube"
+_CUBE_NUMBERS: Final = 1024  # cells times measures of a cube that the history takes: an eighth of an answer
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,28 @@ class Releases:
 
     def _append(self, table: Table, request: Mapping[str, Any], mark: bytes, content: bytes) -> None:
         told = msgspec.msgpack.decode(content)
+        if told["form"] == CUBE:
+            self._append_cube(table, request, told)
+        else:
+            self._append_answer(table, request, told)
+        self.head, self._next = Head(self.head.sequence + 1, bytes(mark)), None
+
+    def _append_answer(self, table: Table, request: Mapping[str, Any], told: Mapping[str, Any]) -> None:
         try:
             history, release = self._begun(table, request), self._release(table, request, told)
-            if told["form"] == CUBE:
-                self._history = history.beside(release)
-            else:
-                self._history, verdict = history.after(release, int(request["minimum"]), judged=False)
-                self._full |= verdict.unchecked
+            self._history, verdict = history.after(release, int(request["minimum"]), judged=False)
+            self._full |= verdict.unchecked
         except UncheckedError:
             # What is not in the history any more can isolate unseen: nothing is answered.
             self._full = True
-        self.head, self._next = Head(self.head.sequence + 1, bytes(mark)), None
+
+    def _append_cube(self, table: Table, request: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+        # One without room is left to its noise: or one consumer would end the exact answers of all.
+        if len(told["shown"]) * len(told["numbers"]) > _CUBE_NUMBERS:
+            return
+        with suppress(UncheckedError):
+            release = self._release(table, request, told)
+            self._history = self._begun(table, request).beside(release)
 
     def _begun(self, table: Table, request: Mapping[str, Any]) -> History:
         if self._history is None:

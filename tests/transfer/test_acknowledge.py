@@ -1,6 +1,7 @@
 """Acknowledged answers: all of a list or none of it, each an entry with its own receipt, and once."""
 
 import hashlib
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,7 +34,9 @@ def agreement(space: Simulator, consumer: Caller) -> Agreement:
 
 
 def _received(space: Simulator, consumer: Caller, agreement: Agreement, count: int) -> list[Received]:
-    answers = [space.query(consumer, agreement.id, COUNT) for _ in range(count)]
+    # Not the same question twice: that has one answer.
+    asked = [f"SELECT COUNT(*) AS n{secrets.token_hex(4)} FROM data" for _ in range(count)]
+    answers = [space.query(consumer, agreement.id, sql) for sql in asked]
     return [Received(answer.entry, answer.sha256) for answer in answers]
 
 

@@ -349,3 +349,15 @@ def test_partial_sums_a_cube_and_an_aggregate_together_tell_no_more_than_each(sp
     assert _codes(space, consumer, agreement, less) == {"history-isolates"}
     space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data WHERE age < 40")
     space.audit()
+
+
+def test_qy_10_a_cube_that_the_history_has_no_room_for_ends_nobodys_exact_answers(space: Simulator) -> None:
+    rows = [f"P{n:06d},district {n % 3},c{n % 300},{n % 97},{n % 89},{n % 83}" for n in range(12_000)]
+    content = "\n".join(["number,district,code,a,b,c", *rows]).encode()
+    measures = [{"kind": "sum", "column": name, "low": 0, "high": 100, "precision": 0} for name in "abc"]
+    spec = {"dimensions": ["code"], "measures": [{"kind": "count"}, *measures], "max_rows": 1}
+    consumer, agreement = _agreed(space, content, epsilon=64_000_000)
+    space.service.encrypted.cube(consumer, agreement.id, {**spec, "epsilon": 64_000_000})
+    space.query(consumer, agreement.id, "SELECT district, SUM(a) FROM data GROUP BY district")
+    space.query(consumer, agreement.id, "SELECT district, SUM(b) FROM data GROUP BY district")
+    space.audit()

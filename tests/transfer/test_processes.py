@@ -39,7 +39,8 @@ def test_qy_09_three_processes_on_one_postgres_share_one_budget_and_one_log(
     def ask(number: int) -> bool:
         with DataSpace(f"http://127.0.0.1:{ports[number % len(ports)]}", token) as client:
             try:
-                return client.query(agreement, "SELECT COUNT(*) FROM data").units == 1
+                # Rows: the same aggregate twice would be one answer.
+                return client.query(agreement, "SELECT district FROM data LIMIT 5", "rows").units == 1
             except DataSpaceError:
                 return False
 
