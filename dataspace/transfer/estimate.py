@@ -86,7 +86,7 @@ class Estimates:
         query, wanted = parse(sql), Noise.from_json(noise) if noise is not None else None
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
-            found = wanted and self._repeats.find(session, case, question(query, wanted))
+            found = wanted and self._repeats.find(session, case, question(query, wanted, case.columns))
         plan = resolve(query, case.columns, Form.AGGREGATE, case.protection())
         if wanted is None:
             if hint != Hint():

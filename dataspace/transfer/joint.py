@@ -153,7 +153,9 @@ class JointAnswers:
             return self._again(case, made)
         crash_at("joint.before_delivery")
         with self._space.database.reading() as session:
-            made = session.get_one(JointPart, (job.id, agreement))
+            made = session.get(JointPart, (job.id, agreement))
+        if made is None:
+            raise Conflict("the dataset was withdrawn while its part was computed")
         return self._again(case, made, ask.charge, answer.price)
 
     def _compute(self, case: Case, request: Request, spec: CubeSpec, ask: Ask) -> Computed:

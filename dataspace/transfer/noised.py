@@ -32,6 +32,7 @@ from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
 from dataspace.transfer.engine import Engine
+from dataspace.transfer.normal import as_asked
 from dataspace.transfer.plan import Measure, Plan
 from dataspace.transfer.query import Query, parse, resolve
 from dataspace.transfer.repeat import Repeats
@@ -64,9 +65,9 @@ class NoisedAnswers:
 
         """
         query, wanted = parse(sql), Noise.from_json(noise)
-        digest = question(query, wanted)
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
+            digest = question(query, wanted, case.columns)
             shared = self._repeats.shared(session, case, digest)
         try:
             plan = resolve(query, case.columns, Form.AGGREGATE, case.protection())
@@ -108,9 +109,9 @@ class NoisedAnswers:
         return Computed(content, JSON, _facts(least), Charge(1, noise.epsilon))
 
 
-def question(query: Query, noise: Noise) -> str:
-    """Return the digest of a query with its noise: the whole question."""
-    told = {"query": query.canonical(), "noise": noise.to_json()}
+def question(query: Query, noise: Noise, columns: Sequence[Column]) -> str:
+    """Return the digest of a query with its noise: the whole question, however it is worded."""
+    told = {"query": as_asked(query, columns).canonical(), "noise": noise.to_json()}
     return hashlib.sha256(canonical(told)).hexdigest()
 
 

@@ -204,3 +204,12 @@ def test_the_answer_is_the_one_that_was_given(space: Simulator) -> None:
     first, again = (ask(space, consumer, agreement, COUNTS) for _ in range(2))
     assert (first, told(first)) == (again, told(again))
     assert (again.units, again.price) == (1, 100)
+
+
+@pytest.mark.parametrize("worded", ["income <= 3199", "NOT income >= 3200", "3200 > income"])
+def test_qy_07_a_noised_question_in_other_words_draws_no_noise_anew(space: Simulator, worded: str) -> None:
+    consumer, agreement = agreed(space, 420)
+    first = ask(space, consumer, agreement, "SELECT COUNT(*) FROM data WHERE income < 3200")
+    again = ask(space, consumer, agreement, f"SELECT COUNT(*) FROM data WHERE {worded}")
+    assert again == first
+    space.audit()
