@@ -182,8 +182,7 @@ class Sealing:
         """
         answer = self._sealed(agreement, "layout", {"key": keys.public})
         message = self._said(answer, keyservice)
-        told = {"agreement": agreement, "consumer": keys.id}
-        _check(message, told)
+        _check(message, {"agreement": agreement, "consumer": keys.id})
         content = keys.open(
             message.attachments[0], layout_info(agreement, str(message.statement["container"]))
         )
