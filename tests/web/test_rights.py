@@ -113,9 +113,7 @@ def victim(space: Simulator) -> Victim:
         agreement.negotiation,
         agreement.id,
         agreement.entry,
-        models.register(
-            provider, registered.dataset, "x", linear([1]).to_json(), releasable=True
-        ).id,
+        models.register(provider, registered.dataset, "x", linear([1]).to_json(), releasable=True).id,
     )
 
 
