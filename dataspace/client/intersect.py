@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 import pyarrow as pa
@@ -51,6 +51,10 @@ class Intersecting:
     """Intersections, a part of `DataSpace`."""
 
     _http: Http
+
+    if TYPE_CHECKING:
+
+        def _answer(self, response: httpx2.Response) -> Answer: ...
 
     def intersect(  # noqa: PLR0913 - the parts of one question, all but two by keyword and with a default
         self,
@@ -101,9 +105,6 @@ class Intersecting:
 
     def _exchanged(self, path: str, body: bytes) -> Answer:
         return self._answer(self._http.exchange(path, accept=OCTETS, content=body, timeout=_SECONDS))
-
-    def _answer(self, response: httpx2.Response) -> Answer:
-        raise NotImplementedError
 
 
 def _cube(measures: Sequence[Mapping[str, Any]], by: Sequence[str], max_rows: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import httpx2
@@ -48,6 +48,10 @@ class Looking:
     """Lookups, a part of `DataSpace`."""
 
     _http: Http
+
+    if TYPE_CHECKING:
+
+        def _answer(self, response: httpx2.Response) -> Answer: ...
 
     def lookup(
         self, agreement: str, identifiers: Sequence[str], *, identifier: str, whole: bool | None = None
@@ -109,9 +113,6 @@ class Looking:
     @cached_property
     def _tables(self) -> dict[str, dict[bytes, bytes]]:
         return {}
-
-    def _answer(self, response: httpx2.Response) -> Answer:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

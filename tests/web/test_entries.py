@@ -177,4 +177,4 @@ def test_a_page_admits_an_auditor_of_a_zone(space: Simulator, client: Client) ->
     headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     page = client.post("/portal/members", data=form, headers=headers)
     assert page.status_code == 200, page.text
-    assert "auditor (finance)" in client.get("/portal/members", headers=PAGE).text
+    assert "auditor (Finance)" in client.get("/portal/members", headers=PAGE).text
