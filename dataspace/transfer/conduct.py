@@ -204,10 +204,12 @@ class Conductor:
         crash_at("query.answered")
         return outcome
 
-    def append(self, case: Case, ask: Ask) -> Settled:
-        """Return what appends a `query.answered`, and nothing else."""
+    def append(self, case: Case, ask: Ask, before: Callable[[Session], object] | None = None) -> Settled:
+        """Return what appends a `query.answered`, after it did `before` in the same transaction."""
 
         def append(session: Session, computed: Computed, decision: Decision) -> int:
+            if before:
+                before(session)
             return self._space.log.append(
                 session,
                 "query.answered",

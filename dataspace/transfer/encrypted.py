@@ -11,17 +11,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import Session
-
 from dataspace.catalog.models import Form
 from dataspace.errors import Unprocessable
 from dataspace.participants.access import Caller
-from dataspace.policy import Decision
 from dataspace.sandbox import Pool
-from dataspace.space import Space, proof_of
+from dataspace.space import Space
 from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import Case, read_case
-from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor, Settled, digest_of
+from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
 from dataspace.transfer.cubes import Cubes, CubeView, spec_of
 from dataspace.transfer.engine import Engine
 from dataspace.transfer.models import ConsumerKey, Cube
@@ -95,7 +92,9 @@ class EncryptedAnswers:
             case,
             ask,
             lambda _: self._compute(case, cube, envelope, context, ask),
-            self._settled(case, ask, query, context),
+            self._conductor.append(
+                case, ask, lambda session: spend(session, query, context, self._space.clock())
+            ),
         )
 
     def _context(self, query: EncryptedQuery, pinned: ConsumerKey | None) -> bytes:
@@ -118,26 +117,6 @@ class EncryptedAnswers:
         )
         facts = {"rows": 0, "smallest_group": cube.smallest, "complement": 0}
         return Computed(answer["answer"], ENVELOPE, facts, ask.charge)
-
-    def _settled(self, case: Case, ask: Ask, query: EncryptedQuery, context: bytes) -> Settled:
-        def settled(session: Session, computed: Computed, decision: Decision) -> int:
-            spend(session, query, context, self._space.clock())
-            return self._space.log.append(
-                session,
-                "query.answered",
-                agreement=query.agreement,
-                dataset=case.dataset.id,
-                version=case.version.version,
-                form=ask.form,
-                query_sha256=query.binding,
-                answer_sha256=digest_of(computed.content),
-                units=computed.charge.units,
-                epsilon=0,
-                price=computed.charge.units * case.agreement.price,
-                **proof_of(decision),
-            )
-
-        return settled
 
 
 def bucket_of(query: EncryptedQuery) -> int:

@@ -14,11 +14,9 @@ service; that a consumer raises all points to one exponent is not.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
-
-from sqlmodel import Session
 
 from dataspace.catalog.models import Form
 from dataspace.errors import DataSpaceError, Malformed, Refused, Unprocessable
@@ -28,12 +26,12 @@ from dataspace.privacy.intersection import spec_of
 from dataspace.privacy.spec import EPSILON_LIMIT, CubeSpec
 from dataspace.proof.canonical import canonical
 from dataspace.sandbox import Pool
-from dataspace.space import Space, proof_of
+from dataspace.space import Space
 from dataspace.table import Column, Method
-from dataspace.transfer.ask import Answer, Ask, Computed, digest_of
+from dataspace.transfer.ask import Answer, Ask, Computed
 from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import Case, read_case
-from dataspace.transfer.conduct import Conductor, Settled
+from dataspace.transfer.conduct import Conductor
 from dataspace.transfer.engine import CellsPlan, Engine
 from dataspace.transfer.intersection_jobs import LIFETIME, Jobs
 from dataspace.transfer.matching import Rate, identifier_of, read_rows
@@ -144,7 +142,7 @@ class Intersections:
             content = Blinded(job.id, unpack(points, RETURNED_LIMIT // POINT)).encode()
             return Computed(content, OCTETS, _facts(_min_group(case)), ask.charge)
 
-        settled = self._settled(case, ask, lambda session: self._jobs.store(session, case, made[0]))
+        settled = self._conductor.append(case, ask, lambda session: self._jobs.store(session, case, made[0]))
         try:
             return self._conductor.conduct(case, ask, compute, settled)
         except DataSpaceError:
@@ -182,7 +180,7 @@ class Intersections:
             case,
             ask,
             lambda decision: self._counted(case, found, wanted, body, ask, decision),
-            self._settled(case, ask, lambda session: self._jobs.answered(session, found)),
+            self._conductor.append(case, ask, lambda session: self._jobs.answered(session, found)),
         )
 
     def forget(self, dataset: str) -> None:
@@ -231,26 +229,6 @@ class Intersections:
             request |= {"rows": rows, "cube": dict(wanted.terms.cube)}
             told = self._pool.call("cube", request, deadline=_SECONDS)
         return Computed(canonical(told), JSON, _facts(least), ask.charge)
-
-    def _settled(self, case: Case, ask: Ask, act: Callable[[Session], None]) -> Settled:
-        def settled(session: Session, computed: Computed, decision: Decision) -> int:
-            act(session)
-            return self._space.log.append(
-                session,
-                "query.answered",
-                agreement=case.agreement.id,
-                dataset=case.dataset.id,
-                version=case.version.version,
-                form=ask.form,
-                query_sha256=ask.query_sha256,
-                answer_sha256=digest_of(computed.content),
-                units=computed.charge.units,
-                epsilon=computed.charge.epsilon,
-                price=computed.charge.units * case.agreement.price,
-                **proof_of(decision),
-            )
-
-        return settled
 
 
 def _min_group(case: Case) -> int:

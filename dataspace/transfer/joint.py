@@ -22,7 +22,7 @@ from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.privacy.spec import CubeSpec
 from dataspace.sandbox import Pool
-from dataspace.space import Space, proof_of
+from dataspace.space import Space
 from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Ask, Computed, Conductor, Settled, digest_of
@@ -180,26 +180,17 @@ class JointAnswers:
     def _settled(self, case: Case, ask: Ask, request: Request) -> Settled:
         job, agreement = request.job, case.agreement.id
 
-        def settled(session: Session, computed: Computed, decision: Decision) -> int:
+        def pin(session: Session) -> None:
             if session.get(JointPart, (job.id, agreement)) is not None:
                 raise Conflict("this job was answered just now")
             _check_key(session, job, agreement)
             if session.get(ConsumerKey, (agreement, job.parameters)) is None:
                 session.add(self._pin(request, agreement))
-            entry = self._space.log.append(
-                session,
-                "query.answered",
-                agreement=agreement,
-                dataset=case.dataset.id,
-                version=case.version.version,
-                form=ask.form,
-                query_sha256=ask.query_sha256,
-                answer_sha256=digest_of(computed.content),
-                units=computed.charge.units,
-                epsilon=computed.charge.epsilon,
-                price=computed.charge.units * case.agreement.price,
-                **proof_of(decision),
-            )
+
+        append = self._conductor.append(case, ask, pin)
+
+        def settled(session: Session, computed: Computed, decision: Decision) -> int:
+            entry = append(session, computed, decision)
             session.add(
                 JointPart(
                     job=job.id,

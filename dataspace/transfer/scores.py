@@ -6,6 +6,7 @@ known, the samples of one legal entity are numbered through all its agreements,
 each number is used once, and there are no more numbers than the model allows.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,12 +18,11 @@ from sqlmodel import Session
 from dataspace.catalog.models import Form
 from dataspace.errors import Conflict, Unprocessable
 from dataspace.participants.access import Caller
-from dataspace.policy import Decision
 from dataspace.sandbox import Pool
-from dataspace.space import Space, proof_of
+from dataspace.space import Space
 from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import Case, read_case
-from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor, Settled, digest_of
+from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
 from dataspace.transfer.models import Nonce, ScoreModel
 from dataspace.transfer.pace import Pace
 from dataspace.transfer.pinning import check_fresh, check_time, pinned_key, spend
@@ -103,9 +103,8 @@ class Scores:
         until = datetime.fromtimestamp(query.expires, UTC)
         # Kept: the same envelope gets the same bytes, and with them the same draws.
         ask = Ask(Form.SCORE, query.binding, (), charge, releasable=row.releasable, kept=True, until=until)
-        return self._conductor.conduct(
-            case, ask, lambda _: self._compute(told, envelope, charge), self._settled(case, ask, told)
-        )
+        settled = self._conductor.append(case, ask, self._spending(case, told))
+        return self._conductor.conduct(case, ask, lambda _: self._compute(told, envelope, charge), settled)
 
     def _admitted(self, query: ScoreQuery) -> bytes:
         # A worker reads the key before it is believed to be one, and pinned.
@@ -121,31 +120,17 @@ class Scores:
         facts = {"rows": 0, "smallest_group": model.subjects, "complement": 0}
         return Computed(answer["answer"], ENVELOPE, facts, charge)
 
-    def _settled(self, case: Case, ask: Ask, told: "_Told") -> Settled:
+    def _spending(self, case: Case, told: "_Told") -> Callable[[Session], None]:
         query = told.query
 
-        def settled(session: Session, computed: Computed, decision: Decision) -> int:
+        def act(session: Session) -> None:
             self._models.usable(session, case, query.model)
             now = self._space.clock()
             for number in _number(session, query, told.model):
                 session.add(Nonce(agreement=query.agreement, nonce=number, created=now))
             spend(session, query, told.context, now)
-            return self._space.log.append(
-                session,
-                "query.answered",
-                agreement=query.agreement,
-                dataset=case.dataset.id,
-                version=case.version.version,
-                form=ask.form,
-                query_sha256=query.binding,
-                answer_sha256=digest_of(computed.content),
-                units=computed.charge.units,
-                epsilon=0,
-                price=computed.charge.units * case.agreement.price,
-                **proof_of(decision),
-            )
 
-        return settled
+        return act
 
 
 def _number(session: Session, query: ScoreQuery, model: LinearModel) -> list[str]:

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import Session
-
 from dataspace.catalog.models import Form
 from dataspace.errors import Malformed, Refused, Unprocessable
 from dataspace.participants.access import Caller
@@ -23,12 +21,12 @@ from dataspace.policy import Decision
 from dataspace.privacy.spec import CubeSpec, Factor, Measure
 from dataspace.proof.canonical import canonical
 from dataspace.sandbox import Pool
-from dataspace.space import Space, proof_of
+from dataspace.space import Space
 from dataspace.transfer import render
-from dataspace.transfer.ask import Answer, Ask, Computed, digest_of
+from dataspace.transfer.ask import Answer, Ask, Computed
 from dataspace.transfer.budget import Charge, charge_for
 from dataspace.transfer.case import Case, read_case
-from dataspace.transfer.conduct import Conductor, Settled
+from dataspace.transfer.conduct import Conductor
 from dataspace.transfer.engine import Engine, needs_prepared
 from dataspace.transfer.expression import Field
 from dataspace.transfer.pinning import check_fresh, check_time, pinned_key, spend
@@ -121,7 +119,9 @@ class Selectors:
             case,
             ask,
             lambda decision: self._compute(case, query, context, decision, ask),
-            self._settled(case, ask, query, context),
+            self._conductor.append(
+                case, ask, lambda session: spend(session, query, context, self._space.clock())
+            ),
         )
 
     def _laid_out(self, case: Case, plan: Plan, decision: Decision) -> Computed:
@@ -188,26 +188,6 @@ class Selectors:
         key = case.pseudonym_key(self._space)
         digest = hmac.digest(key, b"selector layout\0" + canonical(told), "sha256")
         return f"sl-{digest[:8].hex()}"
-
-    def _settled(self, case: Case, ask: Ask, query: SelectorQuery, context: bytes) -> Settled:
-        def settled(session: Session, computed: Computed, decision: Decision) -> int:
-            spend(session, query, context, self._space.clock())
-            return self._space.log.append(
-                session,
-                "query.answered",
-                agreement=query.agreement,
-                dataset=case.dataset.id,
-                version=case.version.version,
-                form=ask.form,
-                query_sha256=query.binding,
-                answer_sha256=digest_of(computed.content),
-                units=computed.charge.units,
-                epsilon=computed.charge.epsilon,
-                price=computed.charge.units * case.agreement.price,
-                **proof_of(decision),
-            )
-
-        return settled
 
 
 def _measure(operand: Operand) -> Measure:
