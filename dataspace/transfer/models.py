@@ -62,7 +62,7 @@ class CubeGrant(SQLModel, table=True):
 class ConsumerKey(SQLModel, table=True):
     """The one public key of a parameter set an agreement's encrypted queries come under.
 
-    `key_id` is its SHA-256. `path` names the sealed file of evaluation keys, if there are any.
+    `key_id` is its SHA-256.
     """
 
     __tablename__ = "consumer_key"
@@ -71,7 +71,6 @@ class ConsumerKey(SQLModel, table=True):
     parameters: str = Field(primary_key=True)
     key_id: str
     context: bytes
-    path: str = ""
     created: datetime = Field(sa_type=Moment)
 
 
@@ -237,5 +236,4 @@ class SealedJob(SQLModel, table=True):
     plan_sha256: str
     result_sha256: str
     entry: int
-    state: str
     created: datetime = Field(sa_type=Moment)

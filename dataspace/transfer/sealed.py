@@ -158,7 +158,7 @@ class SealedAnswers:
             )
             now, of = self._space.clock(), case.agreement.id
             session.add(
-                SealedJob(id=job, agreement=of, **digests, entry=entry, state="computed", created=now)
+                SealedJob(id=job, agreement=of, **digests, entry=entry, created=now)
             )
             return entry
 

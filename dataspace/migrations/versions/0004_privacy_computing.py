@@ -52,7 +52,6 @@ def _keys() -> None:
         sa.Column("parameters", sa.String(), primary_key=True),
         sa.Column("key_id", sa.String(), nullable=False),
         sa.Column("context", sa.LargeBinary(), nullable=False),
-        sa.Column("path", sa.String(), nullable=False, server_default=""),
         sa.Column("created", Moment(), nullable=False),
     )
     op.execute(
@@ -156,6 +155,5 @@ def _jobs() -> None:
         sa.Column("agreement", sa.String(), sa.ForeignKey("agreement.id"), nullable=False, index=True),
         *(sa.Column(name, sa.String(), nullable=False) for name in ("plan_sha256", "result_sha256")),
         sa.Column("entry", sa.Integer(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
         sa.Column("created", Moment(), nullable=False),
     )
