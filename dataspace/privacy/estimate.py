@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dataspace.privacy.noise import MILLION, Mechanism, scale
+from dataspace.privacy.noise import Mechanism, scale
 from dataspace.privacy.noised import LEAST_EPSILON, Noise, Part
 from dataspace.privacy.spec import EPSILON_LIMIT
 
@@ -120,11 +120,6 @@ def needed(numbers: Sequence[Number], noise: Noise, *, parts: int, rows: int, po
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return low
-
-
-def told_epsilon(epsilon: int) -> str:
-    """Return an epsilon in millionths as people write it."""
-    return f"{epsilon / MILLION:g}"
 
 
 def _figure(value: float) -> str:

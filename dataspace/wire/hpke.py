@@ -26,7 +26,6 @@ from dataspace.errors import Malformed, Unavailable, VerificationError
 
 PUBLIC_SIZE: Final = 1216
 PRIVATE_SIZE: Final = 96
-OVERHEAD: Final = 1136  # bytes that sealing adds
 _SEED: Final = 64  # of ML-KEM-768, in a private key
 _ENCAPSULATION: Final = 1184  # of ML-KEM-768, in a public key
 
