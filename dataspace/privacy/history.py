@@ -23,10 +23,11 @@ bounds each), and what is known of values themselves, such as that a column is 1
 in every row, whose sum is a count then.
 
 Bounds: an answer is checked in time and memory of its rows plus (rank x atoms):
-at most `ATOMS_LIMIT` atoms, `CELLS_LIMIT` residues of 4 bytes in all spans, and
-a search of bounded steps (`isolation`). Beyond them an answer is *unchecked*,
-which denies it. What follows from what is there already adds nothing, and is
-neither stored nor counted.
+at most `ATOMS_LIMIT` atoms, `CELLS_LIMIT` residues of 4 bytes in all spans,
+`SETS_LIMIT`, and a search of bounded steps (`isolation`). Beyond them an answer
+is *unchecked*, which denies it, and a cube is left to its noise, which may take
+no more than its share. What follows from what is there already adds nothing, and
+is neither stored nor counted.
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ from dataspace.privacy.span import Flags, Matrix, Span, drawn_prime
 ATOMS_LIMIT: Final = 1 << 16
 NUMBERS_LIMIT: Final = 1 << 13  # of one answer
 CELLS_LIMIT: Final = 1 << 23  # rank x atoms of all spans: 1,024 numbers over 8,192 atoms, or 128 over 65,536
+SETS_LIMIT: Final = 1 << 25  # numbers as they were asked for x atoms: bytes, as many as the residues take
+CUBES_SHARE: Final = 2  # a cube is taken while no more than one part in so many of the room is full
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class History:
     def size(self) -> int:
         """About how many bytes it takes."""
         spans = [span.basis.nbytes for kinds in self.spans.values() for span in kinds.values()]
-        return self.atoms.nbytes + sum(spans) + (0 if self.subjects is None else self.subjects.nbytes)
+        known = sum(sets.members.nbytes for sets in self.sets.values())
+        return self.atoms.nbytes + sum(spans) + known + (0 if self.subjects is None else self.subjects.nbytes)
 
     def after(self, release: Release, minimum: int, *, judged: bool = True) -> tuple["History", Verdict]:
         """Return the history with an exact answer, and the verdict on it.
@@ -124,7 +128,8 @@ class History:
             UncheckedError: there is no room for it.
 
         """
-        finer = self._parted(release, 1)
+        # The rest is left to exact answers: or cubes of one consumer would end those of all.
+        finer = self._parted(release, 1, CUBES_SHARE)
         worlds = {replace(world, cubes=True): kinds for world, kinds in sorted(self.spans.items())}
         split = _split(self.spans, finer)
         with_cubes = {
@@ -132,14 +137,27 @@ class History:
             for world, kinds in _split(worlds, finer).items()
         }
         made = replace(self, atoms=finer.atoms, seen=self.seen[finer.parents], spans={**split, **with_cubes})
+        if made.rank * len(made.seen) > CELLS_LIMIT // CUBES_SHARE:
+            raise UncheckedError
         return replace(made, sets={kind: _of(finer, sets) for kind, sets in self.sets.items()})
 
-    def _parted(self, release: Release, minimum: int) -> Finer:
-        """Return the finer atoms; raises UncheckedError when there are too many."""
-        if release.groups * len(release.numbers) > NUMBERS_LIMIT:
+    @property
+    def rank(self) -> int:
+        """How many vectors there are in all spans."""
+        return sum(span.rank for kinds in self.spans.values() for span in kinds.values())
+
+    def _parted(self, release: Release, minimum: int, share: int = 1) -> Finer:
+        """Return the finer atoms; raises UncheckedError beyond one part in `share` of the room."""
+        numbers = release.groups * len(release.numbers)
+        if numbers > NUMBERS_LIMIT:
             raise UncheckedError
         finer = self._finer(release, minimum)
-        if len(finer.parents) > ATOMS_LIMIT:
+        # Before anything so large is made: the spans over these atoms, and the vectors of the answer.
+        atoms, kinds = len(finer.parents), {number.kind for number in release.numbers}
+        vectors = max(self.rank, release.groups * len(kinds))
+        known = sum(len(sets.wordings) for sets in self.sets.values())
+        room = atoms <= ATOMS_LIMIT // share and atoms * vectors <= CELLS_LIMIT // share
+        if not room or atoms * (known + numbers) > SETS_LIMIT:
             raise UncheckedError
         return finer
 

@@ -8,9 +8,11 @@ from before they are judged until they are appended; what another process append
 meanwhile is met with `Conflict`, and the question asked again.
 
 Bounds: at most `RELEASES_LIMIT` answers are stored for a version, each of which
-told something that did not follow from those before it; beyond, as where the
-numbers pass the limits of `privacy.history`, nothing is answered exactly any more.
-A worker that has nothing of a history is told it in portions.
+told something that did not follow from those before it, and at most
+`RELEASES_SHARE` of one legal entity: so none ends the exact answers of all others.
+Beyond, as where the numbers pass the limits of `privacy.history`, whose room has
+no shares, nothing new is answered exactly any more. A worker that has nothing of
+a history is told it in portions.
 
 A release is stored sealed under the version's data key: it names values. Its
 `mark` is the nonce of the seal.
@@ -24,20 +26,23 @@ from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from dataspace.catalog.models import Form, Offer
 from dataspace.errors import Conflict, TooMany
+from dataspace.negotiation.models import Agreement
+from dataspace.participants.models import Participant
 from dataspace.privacy.release import Release
 from dataspace.space import Space
 from dataspace.table import Method
-from dataspace.transfer.case import Case, offered
+from dataspace.transfer.case import Case, entity, offered
 from dataspace.transfer.engine import Payload, leaving_view
 from dataspace.transfer.leaving import Protection
 from dataspace.transfer.models import Released
 from dataspace.transfer.past import Entry, Head, Judged, Past
 
 RELEASES_LIMIT: Final = 1024
+RELEASES_SHARE: Final = 512
 _PORTION: Final = 32  # releases of one message to a worker
 _NONCE: Final = 12
 # What rows show of a column leaves its value known, or nearly so, with any other method.
@@ -71,6 +76,7 @@ class Turn:
         self._space, self._case, self._lock = space, case, lock
         self._held = False
         self._head = Head()
+        self._theirs = 0
         self._payload: Payload | None = None
         self._content = b""
         self.release = secrets.token_bytes(_NONCE)
@@ -88,6 +94,7 @@ class Turn:
             raise TooMany("others ask too much about this dataset: ask again later", retry_after=5)
         with self._space.database.reading() as session:
             self._head = head_of(session, self._case)
+            self._theirs = _releases_of_entity(session, self._case)
             offers = session.exec(select(Offer).where(Offer.dataset == self._case.dataset.id)).all()
         self._payload = payload
         views, hidden = _leaving(self._case, payload, offers)
@@ -99,8 +106,8 @@ class Turn:
         if not self._content:
             # It tells nothing that is not known, or will not be told: whoever waits need not.
             self.end()
-        full = bool(self._content) and self._head.sequence >= RELEASES_LIMIT
-        return Judged(found["isolates"], found["unchecked"] or full)
+        full = self._head.sequence >= RELEASES_LIMIT or self._theirs >= RELEASES_SHARE
+        return Judged(found["isolates"], found["unchecked"] or (bool(self._content) and full))
 
     def append(self, session: Session, *, query_sha256: str, entry: int) -> None:
         """Append the answer, in the transaction of its entry.
@@ -145,6 +152,21 @@ def head_of(session: Session, case: Case) -> Head:
     """Return where the history of a case's dataset version stands."""
     last = session.exec(_of(case).order_by(col(Released.sequence).desc()).limit(1)).first()
     return Head(last.sequence, last.content[:_NONCE]) if last else Head()
+
+
+def _releases_of_entity(session: Session, case: Case) -> int:
+    """Return how many releases of the history the legal entity behind the caller has, cubes among them."""
+    mine = select(entity()).where(col(Participant.id) == case.agreement.consumer).scalar_subquery()
+    counted = (
+        select(func.count())
+        .select_from(Released)
+        .join(Agreement, col(Agreement.id) == col(Released.agreement))
+        .join(Participant, col(Participant.id) == col(Agreement.consumer))
+        .where(
+            Released.dataset == case.dataset.id, Released.version == case.version.version, entity() == mine
+        )
+    )
+    return int(session.exec(counted).one())
 
 
 def record_cube(

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
@@ -168,6 +169,32 @@ def test_a_cube_counts_beside_exact_answers_and_excuses_none() -> None:
     # A noised cell of one tells of that one only so much: an exact count of the others is refused still.
     tiny = History.begun(100).beside(_released([1] * 99 + [2]))
     assert tiny.after(_released([1] * 99 + [0]), 10)[1].isolates
+
+
+def _filled_by_cubes() -> bool:
+    """Take four cubes over other cells each; tell whether a count is answered then."""
+    rows, history = np.arange(400), History.begun(400)
+    for width in (10, 20, 25, 40):
+        with suppress(UncheckedError):
+            history = history.beside(_released((rows // width + 1).tolist()))
+    return not history.after(_released((rows % 4 < 2).astype(int).tolist()), 10)[1].unchecked
+
+
+def test_qy_10_cubes_do_not_fill_the_room_of_exact_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataspace.privacy.history.CELLS_LIMIT", 4000)
+    assert _filled_by_cubes()
+    monkeypatch.setattr("dataspace.privacy.history.CUBES_SHARE", 1)
+    assert not _filled_by_cubes()
+
+
+@pytest.mark.parametrize("limit", ["CELLS_LIMIT", "SETS_LIMIT", "ATOMS_LIMIT"])
+def test_an_answer_beyond_the_room_is_unchecked_before_it_is_laid_out(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"dataspace.privacy.history.{limit}", 1)
+    monkeypatch.setattr(Span, "split", None)
+    half = _released([1] * 20 + [0] * 20)
+    assert History.begun(40).after(half, 10)[1].unchecked
 
 
 def test_what_was_known_before_is_no_reason_to_refuse() -> None:

@@ -405,7 +405,8 @@ def test_tables_asked_for_longest_ago_make_room(people: Payload) -> None:
     worker._memory = 256 << 20
     for version in range(1, 4):
         worker.load(request_of(replace(people, version=version), PEOPLE))
-    size = worker._size() // 3
+    # Of its own: a busy machine's DuckDB has a page more for one of equal tables now and then.
+    size = worker._tables[people.dataset, 1].size
     worker._memory = size * 8
     worker.load(request_of(replace(people, version=1), PEOPLE))
     worker._forget(size)

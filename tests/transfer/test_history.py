@@ -1,6 +1,9 @@
 """Attacks that need more than one exact answer: each succeeds against `naive`, and is refused here."""
 
+import json
 import random
+import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,9 @@ import numpy as np
 import pytest
 from sqlmodel import select
 
+from dataspace.catalog.models import Form
+from dataspace.client.encrypted import Keys
+from dataspace.client.layout import Layout
 from dataspace.errors import Conflict, PolicyDenied
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
@@ -19,6 +25,8 @@ from tests.simulator import ZONES, Simulator, people, simulated
 from tests.transfer.naive import Ask, naive, ours
 
 _TARGET = "income = 3006"  # P000006 of district 0, and nobody else
+_DISTRICT = "district = 'district 0'"
+_BUT_ONE = f"{_DISTRICT} AND NOT {_TARGET}"
 
 
 def _agreed(
@@ -36,9 +44,9 @@ def _codes(space: Simulator, consumer: Caller, agreement: Agreement, sql: str) -
     return {reason["code"] for reason in refused.value.facts["reasons"]}
 
 
-def _difference(ask: Ask, measure: str) -> float | None:
-    whole = ask(measure, "district = 'district 0'")
-    less = ask(measure, f"district = 'district 0' AND NOT {_TARGET}")
+def _difference(ask: Ask, measure: str, other: Ask | None = None) -> float | None:
+    """Ask for a district, and, perhaps as somebody else, for all of it but one."""
+    whole, less = ask(measure, _DISTRICT), (other or ask)(measure, _BUT_ONE)
     return None if whole is None or less is None else whole - less
 
 
@@ -87,7 +95,7 @@ def test_qy_05_qy_06_no_sums_and_differences_of_answers_are_about_one_subject(
 def test_qy_05_the_refusal_names_its_reason_costs_a_unit_and_is_an_entry(space: Simulator) -> None:
     consumer, agreement = _agreed(space, people(601))
     space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data WHERE district = 'district 0'")
-    sql = f"SELECT COUNT(*) FROM data WHERE district = 'district 0' AND NOT {_TARGET}"
+    sql = f"SELECT COUNT(*) FROM data WHERE {_BUT_ONE}"
     assert _codes(space, consumer, agreement, sql) == {"history-isolates"}
     assert space.service.answers.usage(consumer, agreement.id)["units"]["spent"] == 2
     assert space.kinds()[-1] == "query.refused"
@@ -95,23 +103,33 @@ def test_qy_05_the_refusal_names_its_reason_costs_a_unit_and_is_an_entry(space: 
 
 
 def test_qy_05_differencing_by_two_who_work_together(space: Simulator) -> None:
-    first, agreement = _agreed(space, people(602))
-    second = space.consumer()
-    others = space.agreed(second, agreement.offer)
-    space.query(first, agreement.id, "SELECT SUM(income) FROM data WHERE district = 'district 0'")
-    sql = f"SELECT SUM(income) FROM data WHERE district = 'district 0' AND NOT {_TARGET}"
-    assert _codes(space, second, others, sql) == {"history-isolates"}
+    content, measure = people(602), "SUM(income)"
+    # Each has a history of its own, and asks once.
+    with naive(content) as first, naive(content) as second:
+        assert _difference(first, measure, second) == 3006
+    consumer, agreement = _agreed(space, content)
+    other = space.consumer()
+    theirs = ours(space, other, space.agreed(other, agreement.offer))
+    assert _difference(ours(space, consumer, agreement), measure, theirs) is None
     space.audit()
 
 
 def test_qy_05_a_history_outlives_its_worker(space: Simulator) -> None:
-    consumer, agreement = _agreed(space, people(603))
-    for age in (30, 50, 60):
-        space.query(consumer, agreement.id, f"SELECT COUNT(*) FROM data WHERE age < {age}")
-    space.service.answers._engine.evict(agreement.dataset)
-    sql = f"SELECT COUNT(*) FROM data WHERE age < 50 AND NOT {_TARGET}"
-    assert _codes(space, consumer, agreement, sql) == {"history-isolates"}
-    space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data WHERE age < 70")
+    content = people(603)
+    # What a worker knew is gone with it.
+    with naive(content) as before, naive(content) as after:
+        assert _difference(before, "COUNT(*)", after) == 1
+    consumer, agreement = _agreed(space, content)
+    ask = ours(space, consumer, agreement)
+
+    def ask_another(measure: str, condition: str) -> float | None:
+        for age in (30, 50, 60):
+            assert ask("COUNT(*)", f"age < {age}")
+        space.service.answers._engine.evict(agreement.dataset)
+        return ask(measure, condition)
+
+    assert _difference(ask, "COUNT(*)", ask_another) is None
+    assert ask("COUNT(*)", "age < 70")
     space.audit()
 
 
@@ -155,7 +173,7 @@ def test_qy_05_whether_somebody_is_among_the_rows_looks_the_same_either_way(spac
     for content in (has, without):
         consumer, agreement = _agreed(space, content)
         space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data WHERE district = 'district 0'")
-        sql = f"SELECT COUNT(*) FROM data WHERE district = 'district 0' AND NOT {_TARGET}"
+        sql = f"SELECT COUNT(*) FROM data WHERE {_BUT_ONE}"
         told.append(_codes(space, consumer, agreement, sql))
     assert told[0] == told[1] == {"history-isolates"}
     space.audit()
@@ -189,14 +207,19 @@ def test_qy_05_whether_somebody_is_among_rows_that_follow_looks_the_same_either_
 
 def test_qy_05_a_group_that_was_hidden_is_not_told_by_a_union_of_those_shown(space: Simulator) -> None:
     """Of rows beside groups shown: were the union answered when there are none, it would tell of a few."""
-    told = []
+    told, differ = [], []
     for places in (["harbour", "island"], ["reef", "island"]):
         more = b"".join(b"Q%06d,%s,40,%d\n" % (n, places[n % 2].encode(), 9000 + n) for n in range(12))
+        with naive(people(613) + more) as ask:
+            parts = [ask("COUNT(*)", f"district = 'district {place}'") or 0 for place in (0, 1)]
+            union = ask("COUNT(*)", "district IN ('district 0', 'district 1', 'harbour')") or 0
+            differ.append(union - sum(parts))
         consumer, agreement = _agreed(space, people(613) + more)
         counts = space.query(consumer, agreement.id, "SELECT district, COUNT(*) FROM data GROUP BY district")
         assert b'"suppressed":true' in counts.content
         sql = "SELECT COUNT(*) FROM data WHERE district IN ('district 0', 'district 1', 'harbour')"
         told.append(_codes(space, consumer, agreement, sql))
+    assert differ == [6, 0]
     assert told[0] == told[1] == {"history-isolates"}
     space.audit()
 
@@ -271,24 +294,35 @@ def test_qy_15_reconstruction_from_sums_of_random_subsets(space: Simulator) -> N
     space.audit()
 
 
-def test_rows_and_aggregates_together_do_not_tell_of_what_a_release_withholds(tmp_path: Path) -> None:
-    districts = ["浙江省杭州市西湖区", "江苏省南京市玄武区"]
-    rows = [(district, 20 + 10 * (n % 3), 3000 + n) for district in districts for n in range(60)]
-    rows += [(district, 75, 99000) for district in districts]
-    lines = [f"P{n:06d},{district},{age},{income}" for n, (district, age, income) in enumerate(rows)]
+_PLACES = ["浙江省杭州市西湖区", "江苏省南京市玄武区"]
+
+
+def _gap(rows: Iterable[tuple[str, int]], ask: Ask) -> list[float | None]:
+    """Return what the sum of each place has more than its rows that leave: the incomes of who is withheld."""
+    shown = {place: sum(income for district, income in rows if district == place) for place in _PLACES}
+    sums = [ask("SUM(income)", f"district = '{place}'") for place in _PLACES]
+    return [
+        None if found is None else found - shown[place] for place, found in zip(_PLACES, sums, strict=True)
+    ]
+
+
+def test_qy_05_rows_and_aggregates_together_do_not_tell_of_what_a_release_withholds(tmp_path: Path) -> None:
+    rows = [(place, 20 + 10 * (n % 3), 3000 + n) for place in _PLACES for n in range(60)]
+    rows += [(place, 75, 99000) for place in _PLACES]
+    lines = [f"P{n:06d},{place},{age},{income}" for n, (place, age, income) in enumerate(rows)]
     content = ("\n".join(["number,district,age,income", *lines]) + "\n").encode()
     with simulated(tmp_path, zones=str(ZONES)) as space:
-        for forms in (["aggregate"], ["rows", "aggregate"]):
-            registered = space.registered(
-                space.provider(), content + b"\n" * len(forms), subjects=["number"], forms=forms
-            )
-            consumer = space.consumer()
-            agreement = space.agreed(consumer, registered.offer)
-            sql = "SELECT district, SUM(income) FROM data GROUP BY district"
-            if "rows" in forms:
-                assert _codes(space, consumer, agreement, sql) == {"history-isolates"}
-            else:
-                space.query(consumer, agreement.id, sql)
+        consumer, agreement = _agreed(space, content, forms=["rows", "aggregate"])
+        answer = space.query(consumer, agreement.id, "SELECT district, income FROM data", Form.ROWS)
+        shown = [(str(place), int(income)) for place, income in json.loads(answer.content)["rows"]]
+        with naive(content) as ask:
+            assert _gap(shown, ask) == [99000, 99000]
+        assert _gap(shown, ours(space, consumer, agreement)) == [None, None]
+        sql = "SELECT district, SUM(income) FROM data GROUP BY district"
+        assert _codes(space, consumer, agreement, sql) == {"history-isolates"}
+        # Where no rows leave it is answered.
+        consumer, agreement = _agreed(space, content + b"\n", forms=["aggregate"])
+        space.query(consumer, agreement.id, sql)
         space.audit()
 
 
@@ -326,38 +360,33 @@ def test_many_at_once_are_judged_one_after_another(space: Simulator) -> None:
     space.audit()
 
 
-def test_a_history_without_room_refuses_and_says_so(
-    space: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dataspace.transfer.history.RELEASES_LIMIT", 1)
-    consumer, agreement = _agreed(space, people(608))
-    space.query(consumer, agreement.id, "SELECT district, COUNT(*) FROM data GROUP BY district")
-    sql = "SELECT COUNT(*) FROM data WHERE age < 40"
-    assert _codes(space, consumer, agreement, sql) == {"history-full"}
-    space.query(consumer, agreement.id, "SELECT COUNT(*) AS n FROM data WHERE district = 'district 1'")
-    space.audit()
+def _beside_cube(cell: float, ask: Ask) -> float | None:
+    """Return what a cube's cell has more than an exact count of all but one of its rows."""
+    less = ask("COUNT(*)", _BUT_ONE)
+    return None if less is None else cell - less
 
 
-def test_partial_sums_a_cube_and_an_aggregate_together_tell_no_more_than_each(space: Simulator) -> None:
-    content, less = people(609), f"SELECT COUNT(*) FROM data WHERE district = 'district 0' AND NOT {_TARGET}"
+def _cell(space: Simulator, consumer: Caller, agreement: Agreement) -> float:
+    """Buy a cube of districts, and return what it says of the first."""
     spec = {"dimensions": ["district"], "measures": [{"kind": "count"}], "max_rows": 1, "epsilon": 2_000_000}
+    layout = Layout.from_json(space.service.encrypted.cube(consumer, agreement.id, spec).layout)
+    chosen = [int(cell == ("district 0",)) for cell in layout.cells]
+    keys, expires = Keys.create(), int(time.time()) + 600
+    query = keys.encrypt(layout, chosen, agreement=agreement.id, expires=expires)
+    answer = space.service.encrypted.answer(consumer, agreement.id, query.body)
+    return float(keys.decrypt(answer.content, query)["count"])
+
+
+def test_qy_05_partial_sums_a_cube_and_an_aggregate_together_tell_no_more_than_each(space: Simulator) -> None:
+    content = people(609)
+    with naive(content) as ask:
+        assert _beside_cube(ask("COUNT(*)", _DISTRICT) or 0, ask) == 1
     # Without the cube nothing is known of the district, and all but one of it are many.
     consumer, agreement = _agreed(space, content, epsilon=4_000_000)
-    space.query(consumer, agreement.id, less)
+    assert ours(space, consumer, agreement)("COUNT(*)", _BUT_ONE) == 202
     consumer, agreement = _agreed(space, people(610), epsilon=4_000_000)
-    space.service.encrypted.cube(consumer, agreement.id, spec)
-    assert _codes(space, consumer, agreement, less) == {"history-isolates"}
-    space.query(consumer, agreement.id, "SELECT COUNT(*) FROM data WHERE age < 40")
-    space.audit()
-
-
-def test_qy_10_a_cube_that_the_history_has_no_room_for_ends_nobodys_exact_answers(space: Simulator) -> None:
-    rows = [f"P{n:06d},district {n % 3},c{n % 300},{n % 97},{n % 89},{n % 83}" for n in range(12_000)]
-    content = "\n".join(["number,district,code,a,b,c", *rows]).encode()
-    measures = [{"kind": "sum", "column": name, "low": 0, "high": 100, "precision": 0} for name in "abc"]
-    spec = {"dimensions": ["code"], "measures": [{"kind": "count"}, *measures], "max_rows": 1}
-    consumer, agreement = _agreed(space, content, epsilon=64_000_000)
-    space.service.encrypted.cube(consumer, agreement.id, {**spec, "epsilon": 64_000_000})
-    space.query(consumer, agreement.id, "SELECT district, SUM(a) FROM data GROUP BY district")
-    space.query(consumer, agreement.id, "SELECT district, SUM(b) FROM data GROUP BY district")
+    cell, ask = _cell(space, consumer, agreement), ours(space, consumer, agreement)
+    assert abs(cell - 204) < 60
+    assert _beside_cube(cell, ask) is None
+    assert ask("COUNT(*)", "age < 40")
     space.audit()
