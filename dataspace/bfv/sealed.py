@@ -23,13 +23,14 @@ import numpy as np
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from dataspace.bfv.stream import Words
+from dataspace.bfv.stream import Words, read_ciphertext, write_ciphertext
 from dataspace.errors import Malformed
 from dataspace.wire.parameters import ParameterSet
-from dataspace.wire.sealed import BLOCK_ROWS
+from dataspace.wire.sealed import BLOCK_ROWS, slots
 
 Residues = np.ndarray[tuple[int, int, int], np.dtype[np.uint64]]
 Signed = np.ndarray[tuple[int], np.dtype[np.int64]]
+Blocks = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 _HEADER: Final = struct.Struct("<HBBBBHQ")  # SEAL's, as in `stream`
 _CIPHERTEXT: Final = struct.Struct("<32sBQQQdQ")
@@ -54,7 +55,7 @@ def pack_block(stream: bytes, parameters: ParameterSet) -> bytes:
     moduli = parameters.coefficient_moduli[:-1]
     words = len(moduli) * parameters.degree
     content = _content(stream, _START + 8 * words + _HEADER.size + 1 + _SEED, _head(parameters, len(moduli)))
-    return content[-_SEED:] + _packed(content, words)
+    return content[-_SEED:] + _packed(np.frombuffer(content, "<u8", words, _START))
 
 
 def pack_result(stream: bytes, parameters: ParameterSet) -> bytes:
@@ -64,8 +65,7 @@ def pack_result(stream: bytes, parameters: ParameterSet) -> bytes:
         Malformed: it is none of these parameters.
 
     """
-    words = 2 * parameters.answer_moduli * parameters.degree
-    return _packed(_content(stream, _START + 8 * words, _head(parameters, parameters.answer_moduli)), words)
+    return _packed(read_ciphertext(stream, parameters, 2, parameters.answer_moduli))
 
 
 def unpack_result(result: bytes | memoryview, parameters: ParameterSet) -> bytes:
@@ -79,7 +79,7 @@ def unpack_result(result: bytes | memoryview, parameters: ParameterSet) -> bytes
     flat = _unpacked(result, 2, parameters.degree, moduli)
     if not flat[1].any():
         raise Malformed("malformed result: it is not encrypted")
-    return _stream(_head(parameters, len(moduli)) + _array(flat))
+    return write_ciphertext(flat.ravel(), parameters, 2, len(moduli))
 
 
 def unpack_block(block: bytes | memoryview, parameters: ParameterSet) -> bytes:
@@ -129,10 +129,20 @@ def multiply(values: Words, factors: Words, modulus: int) -> Words:
     return ((((values * high) % by) << np.uint64(20)) + values * low) % by
 
 
-def row_weights(weights: Sequence[int], counts: Sequence[int]) -> Signed:
-    """Return the weight of each row, from those of the cells; rows that fill the last block weigh nothing."""
-    rows = np.repeat(np.array(weights, np.int64), np.array(counts, np.int64))
-    return np.concatenate([rows, np.zeros(-len(rows) % BLOCK_ROWS, np.int64)])
+def slot_weights(weights: Sequence[int], counts: Sequence[int], blocks: int) -> Signed:
+    """Return the weight of each slot, from those of the cells; slots of no cell weigh nothing."""
+    found = np.repeat(np.array(weights, np.int64), slots(counts, blocks))
+    return np.concatenate([found, np.zeros(BLOCK_ROWS - len(found), np.int64)])
+
+
+def by_block(values: Signed, counts: Sequence[int], blocks: int) -> Blocks:
+    """Return the rows of cells, which stand in the order of their numbers, block by block; the rest is 0."""
+    taken = np.cumsum(slots(counts, blocks)) * blocks
+    # Where a cell's slots begin, less where its rows do: both end with those of the cell before.
+    shift = np.concatenate([[0], (taken - np.cumsum(counts))[:-1]])
+    found = np.zeros(BLOCK_ROWS * blocks, np.int64)
+    found[np.arange(len(values)) + np.repeat(shift, counts)] = values
+    return found.reshape(BLOCK_ROWS, blocks).T
 
 
 def residues(values: Signed, modulus: int) -> Words:
@@ -147,9 +157,8 @@ def _content(stream: bytes, size: int, head: bytes) -> bytes:
     return bytes(content)
 
 
-def _packed(content: bytes, words: int) -> bytes:
-    coefficients = np.frombuffer(content, "<u8", words, _START).view(np.uint8).reshape(words, 8)
-    return coefficients[:, :_BYTES].tobytes()
+def _packed(coefficients: Words) -> bytes:
+    return coefficients.view(np.uint8).reshape(-1, 8)[:, :_BYTES].tobytes()
 
 
 def _unpacked(data: bytes | memoryview, halves: int, degree: int, moduli: tuple[int, ...]) -> Residues:

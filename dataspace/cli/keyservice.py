@@ -1,6 +1,7 @@
 """Commands of who holds the key of sealed datasets, and of who seals them."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -59,9 +60,19 @@ def unlock(home: HomeFolder, container: Annotated[str, typer.Argument(help="the 
     from dataspace.keyservice.home import Home
     from dataspace.keyservice.store import Store
 
-    store = Store(Home.open(home).database)
-    store.unlock(container)
-    store.close()
+    with closing(Store(Home.open(home).database)) as store:
+        store.unlock(container)
+
+
+@keyservice.command("forget")
+def forget(home: HomeFolder, container: Annotated[str, typer.Argument(help="the id of the dataset")]) -> None:
+    """Forget a withdrawn dataset for good: nothing of it is opened any more. The platform asks for it too."""
+    from dataspace.keyservice.home import Home
+    from dataspace.keyservice.store import Store
+
+    with closing(Store(Home.open(home).database)) as store:
+        store.head(container)  # one that is mistyped is not there
+        store.forget(container)
 
 
 @app.command("seal")

@@ -21,15 +21,8 @@ class Providing:
     def upload(self, path: Path | str, zone: str) -> dict[str, Any]:
         """Upload a file for a zone; return the upload with its proposal, for `confirm`."""
         path = Path(path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(path.stat().st_size),
-            "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
-        }
-        sent = {"zone": zone, "filename": path.name}
-        return dict(self._http.upload("/api/uploads", _chunks(path), headers, **sent))
+        body, headers = body_of(path)
+        return dict(self._http.upload("/api/uploads", body, headers, zone=zone, filename=path.name))
 
     def confirm(self, upload: str, title: str, *, price: int, **rest: Any) -> dict[str, Any]:
         """Register an upload; `price` is in fen for one unit.
@@ -84,6 +77,17 @@ class Providing:
 
     def _measured(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self._http.post(path, body, seconds=_MEASURING_SECONDS))
+
+
+def body_of(path: Path) -> tuple[Iterator[bytes], dict[str, str]]:
+    """Return a file as the body of a request, and the headers that tell its size and digest."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    return _chunks(path), {
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(path.stat().st_size),
+        "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
+    }
 
 
 def part(value: str) -> str:

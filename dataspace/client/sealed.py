@@ -24,7 +24,7 @@ from dataspace.client.answer import Answer
 from dataspace.client.estimating import millionths
 from dataspace.client.http import Http
 from dataspace.client.keyfile import read_key_file, write_key_file
-from dataspace.client.providing import part
+from dataspace.client.providing import body_of, part
 from dataspace.errors import Malformed, NotFound, Unprocessable, VerificationError
 from dataspace.proof.canonical import canonical
 from dataspace.wire.hpke import SealingKey
@@ -42,7 +42,6 @@ Labels = tuple[str | None, ...]
 
 _MAGIC: Final = b"DSSK\x01"
 _MILLION: Final = 1_000_000
-_CHUNK: Final = 1 << 20
 
 
 class SealedKeys:
@@ -162,16 +161,9 @@ class Sealing:
         `terms`: `description`, `dataset` (for a new version of it), `purposes` (a comma between),
         `units`, `epsilon`.
         """
-        path = Path(container)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(path.stat().st_size),
-            "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
-        }
+        body, headers = body_of(Path(container))
         sent = {"zone": zone, "title": title, "price": str(price), **terms}
-        return dict(self._http.upload("/api/datasets/sealed", _chunks(path), headers, **sent))
+        return dict(self._http.upload("/api/datasets/sealed", body, headers, **sent))
 
     def sealed_layout(self, agreement: str, keys: SealedKeys, *, keyservice: str) -> SealedLayout:
         """Return the labels of a sealed dataset's cells; `keyservice` is the id of its key service's keys.
@@ -292,9 +284,3 @@ def _read(content: bytes) -> SealedLayout:
         return msgspec.json.decode(content, type=SealedLayout)
     except msgspec.DecodeError as error:
         raise VerificationError("the key service's layout is none") from error
-
-
-def _chunks(path: Path) -> Any:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk

@@ -4,29 +4,34 @@ GET  /key        its public keys, as text: compare its id with the one you pinne
 POST /requests   a signed request of the platform's, answered with a signed message
 """
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency, Provide
-from litestar.params import RawBody
 
-from dataspace.errors import DataSpaceError, Unavailable
+from dataspace.errors import DataSpaceError, Malformed, TooSlow, Unavailable
 from dataspace.keyservice.home import Home
 from dataspace.keyservice.service import OPENER, KeyService
 from dataspace.keyservice.store import Store
 from dataspace.sandbox import Pool
-from dataspace.wire.keyservice import MEDIA_TYPE
+from dataspace.wire.keyservice import MEDIA_TYPE, Message
 from dataspace.wire.sealed import MANIFEST_LIMIT
 
 _LOG: Final = logging.getLogger("dataspace.keyservice")
 _BODY_LIMIT: Final = MANIFEST_LIMIT + (1 << 21)
+_BODIES: Final = 4  # requests whose attachments are read and answered at a time
+_CONNECTIONS: Final = 64
 _MEMORY: Final = 4 << 30
 _SECONDS: Final = 60.0
+
+_Asked = Request[object, object, object]  # type: ignore[type-var]
 
 
 @contextmanager
@@ -49,9 +54,13 @@ def opened(folder: Path) -> Iterator[KeyService]:
 
 def create(service: KeyService) -> Litestar:
     """Return the application of a key service."""
+    bodies = asyncio.Semaphore(_BODIES)
     return Litestar(
         route_handlers=[key, requests],
-        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        dependencies={
+            "service": Provide(lambda: service, sync_to_thread=False),
+            "bodies": Provide(lambda: bodies, sync_to_thread=False),
+        },
         exception_handlers={DataSpaceError: _problem, Exception: _unforeseen},
         request_max_body_size=_BODY_LIMIT,
         openapi_config=None,
@@ -62,7 +71,14 @@ def create(service: KeyService) -> Litestar:
 def serve(folder: Path, host: str, port: int) -> None:
     """Serve a home until SIGTERM or SIGINT."""
     with opened(folder) as service:
-        uvicorn.run(create(service), host=host, port=port, log_level="warning", server_header=False)
+        uvicorn.run(
+            create(service),
+            host=host,
+            port=port,
+            log_level="warning",
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+        )
 
 
 @get("/key", media_type=MediaType.TEXT, sync_to_thread=True)
@@ -71,18 +87,40 @@ def key(service: NamedDependency[KeyService]) -> str:
     return service.key
 
 
-@post("/requests", sync_to_thread=True, status_code=200)
-def requests(body: RawBody, service: NamedDependency[KeyService]) -> Response[bytes]:
-    """Answer the platform."""
-    return Response(service.answer(body), media_type=MEDIA_TYPE)
+@post("/requests", status_code=200)
+async def requests(
+    request: _Asked, service: NamedDependency[KeyService], bodies: NamedDependency[asyncio.Semaphore]
+) -> Response[bytes]:
+    """Answer the platform: of nobody else more is read than the statement and its signature."""
+    data, chunks = bytearray(), aiter(request.stream())
+    try:
+        async with asyncio.timeout(_SECONDS):
+            act = await sync_to_thread(service.admit, await _begun(data, chunks))
+        async with bodies:
+            async with asyncio.timeout(_SECONDS):
+                async for chunk in chunks:
+                    data += chunk
+            answer = await sync_to_thread(lambda: act(Message.decode(data)))
+    except TimeoutError as error:
+        raise TooSlow(f"the request takes more than {_SECONDS:.0f} seconds") from error
+    return Response(answer, media_type=MEDIA_TYPE)
 
 
-def _problem(_: Request[object, object, object], error: DataSpaceError) -> Response[dict[str, object]]:  # type: ignore[type-var]
+async def _begun(data: bytearray, chunks: AsyncIterator[bytes]) -> Message:
+    """Return a message of which no attachment was waited for; what was read is in `data`."""
+    while (head := Message.begin(data)) is None:
+        if not (chunk := await anext(chunks, b"")):
+            raise Malformed("malformed message: it is cut off")
+        data += chunk
+    return head
+
+
+def _problem(_: _Asked, error: DataSpaceError) -> Response[dict[str, object]]:
     status = 503 if isinstance(error, Unavailable) else 422
     return Response({"code": error.code, "detail": str(error), "facts": error.facts}, status_code=status)
 
 
-def _unforeseen(_: Request[object, object, object], error: Exception) -> Response[dict[str, object]]:  # type: ignore[type-var]
+def _unforeseen(_: _Asked, error: Exception) -> Response[dict[str, object]]:
     # The class alone: a text may hold what the key service knows.
     _LOG.error("a request failed: %s", type(error).__name__)
     return Response(

@@ -4,21 +4,21 @@ No exact total leaves this process: a result is opened only if its tags show
 that it is the plan's, over this dataset, and what is returned has noise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import tenseal.sealapi as seal
 
 from dataspace.bfv.scheme import REFUSALS, Scheme
-from dataspace.bfv.sealed import Signed, Tags, multiply, residues, row_weights, unpack_result
+from dataspace.bfv.sealed import Tags, multiply, residues, slot_weights, unpack_result
 from dataspace.bfv.stream import Words
 from dataspace.errors import Malformed, Refused, Unprocessable, VerificationError
 from dataspace.privacy.noise import add_noise
 from dataspace.wire.frame import split_parts
-from dataspace.wire.manifest import Bounds, Manifest
+from dataspace.wire.manifest import Manifest
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, parameter_set
-from dataspace.wire.sealed import BLOCK_ROWS, RESULT_MAGIC, Group, Plan
+from dataspace.wire.sealed import BLOCK_ROWS, RESULT_MAGIC, Group, Plan, depth
 
 _LARGEST: Final = 1 << 53  # of a total, and of what one subject changes of all: noise is drawn below it
 
@@ -47,8 +47,7 @@ class Opener:
         weights = [plan.weights(group, cells) for group in plan.groups]
         _check_subjects(plan, manifest)
         for of_group in weights:
-            # One at a time: the rows of 64 groups at once may be more than the worker has room for.
-            _check_room(row_weights(of_group, manifest.facts.counts), bounds, self._parameters.plain_modulus)
+            _check_room(of_group, manifest.facts.counts, bounds.peak, self._modulus)
         sensitivity = manifest.facts.max_rows * plan.heaviest * bounds.peak
         if sensitivity >= _LARGEST:
             raise Unprocessable("the weights are too large for noise that would hide one subject")
@@ -64,10 +63,13 @@ class Opener:
     def _totals(self, result: bytes, weights: list[list[int]], tags: Tags, manifest: Manifest) -> list[int]:
         parts = split_parts(result, RESULT_MAGIC, 2 * len(weights))
         decryptor, found = self._decryptor(manifest.secret_key), []
+        counts, blocks = manifest.facts.counts, depth(manifest.facts.counts)
+        pads = self._pads(tags, blocks)
         for of_group, values, sums in zip(weights, parts[::2], parts[1::2], strict=True):
-            rows = row_weights(of_group, manifest.facts.counts)
+            factors = residues(slot_weights(of_group, counts, blocks), self._modulus)
             slots = self._slots(decryptor, values)
-            expected = (tags.multiplied(slots) + self._pads(rows, tags)) % np.uint64(self._modulus)
+            padded = tags.multiplied(slots) + multiply(pads, factors, self._modulus)
+            expected = padded % np.uint64(self._modulus)
             if not np.array_equal(self._slots(decryptor, sums), expected):
                 raise VerificationError("the result is not the plan's")
             found.append(_centred(slots, self._modulus))
@@ -77,15 +79,11 @@ class Opener:
     def _modulus(self) -> int:
         return self._parameters.plain_modulus
 
-    def _pads(self, weights: Signed, tags: Tags) -> Words:
-        """Return the weighted sum of the pads, slot by slot."""
+    def _pads(self, tags: Tags, blocks: int) -> Words:
+        """Return the sum of the pads of all blocks, slot by slot."""
         total = np.zeros(BLOCK_ROWS, np.uint64)
-        for place, of_block in enumerate(weights.reshape(-1, BLOCK_ROWS)):
-            if of_block.any():
-                factors = residues(of_block, self._modulus)
-                total = (total + multiply(tags.pads(place), factors, self._modulus)) % np.uint64(
-                    self._modulus
-                )
+        for place in range(blocks):
+            total = (total + tags.pads(place)) % np.uint64(self._modulus)
         return total
 
     def _decryptor(self, secret_key: bytes) -> Any:
@@ -133,12 +131,12 @@ def _subjects(group: Group, weight: int, manifest: Manifest, enough: int) -> int
     return len(set().union(*(manifest.subjects_of(cell).cast("I") for cell in cells)))
 
 
-def _check_room(weights: Signed, bounds: Bounds, modulus: int) -> None:
+def _check_room(weights: Sequence[int], counts: Sequence[int], peak: int, modulus: int) -> None:
     """Refuse a group whose total could pass t in a slot, or what noise can be added to: nothing wraps."""
-    heavy = np.abs(weights).reshape(-1, BLOCK_ROWS)
-    if int(heavy.sum(axis=0).max()) * bounds.peak > modulus // 2:
+    blocks, cells = depth(counts), list(zip(weights, counts, strict=True))
+    if max(abs(weight) * min(count, blocks) for weight, count in cells) * peak > modulus // 2:
         raise Unprocessable("a total could pass what is computed with: lower the weights")
-    if int(heavy.sum()) * bounds.peak >= _LARGEST:
+    if sum(abs(weight) * count for weight, count in cells) * peak >= _LARGEST:
         raise Unprocessable("a total could pass 2^53: lower the weights")
 
 

@@ -1,6 +1,7 @@
-"""The acts of a key service: keep a manifest, tell a layout, open a result. Each for its one platform alone.
+"""The acts of a key service, for its one platform alone: keep a manifest, tell a layout, open, forget.
 
-1. the request is the platform's: signed by its log's key, for this key service, not expired, not seen before
+1. the request is the platform's: signed by its log's key, for this key service, not expired, not seen before;
+   only then its attachments are read
 2. the ledger has it: a receipt of a `sealed.computed` with this job, plan and result
 3. the dataset's epsilon is spent, and the job begun, in one transaction: a job is opened once
 4. in a child process: enough subjects, no total that wraps, tags that fit, noise
@@ -25,6 +26,7 @@ from dataspace.sandbox import Pool
 from dataspace.wire.hpke import check_public, key_id, seal_to
 from dataspace.wire.keyservice import (
     ANSWER,
+    FORGET,
     KEEP,
     LAYOUT,
     LIFETIME,
@@ -50,24 +52,25 @@ class KeyService:
     ) -> None:
         self._home, self._store, self._opener, self._clock = home, store, opener, clock
         self._one = threading.Lock()  # results are opened one at a time: of one job at once the second waits
-        self._acts = {KEEP: self._keep, LAYOUT: self._layout, OPEN: self._open}
+        self._acts = {KEEP: self._keep, LAYOUT: self._layout, OPEN: self._open, FORGET: self._forget}
 
     @property
     def key(self) -> str:
         """The public keys, as text."""
         return str(self._home.identity.public)
 
-    def answer(self, data: bytes) -> bytes:
-        """Return the answer to a request of the platform's.
+    def admit(self, message: Message) -> Callable[[Message], bytes]:
+        """Return what answers a request of the platform's, of which no attachment was read yet.
+
+        What is returned raises the errors of its act: `Malformed`, `Refused`, `Conflict`, and `NotFound`
+        where the dataset's manifest was not sent yet.
 
         Raises:
-            Malformed: the request, or what it holds, is.
-            Refused: it is not the platform's, or it asks for what may not be opened.
-            Conflict: it came before, or its job is another.
-            NotFound: the dataset's manifest was not sent yet.
+            Malformed: the request is.
+            Refused: it is not the platform's, or expired.
+            Conflict: it came before.
 
         """
-        message = Message.decode(data)
         self._check_platform(message)
         told, now = message.statement, int(self._clock())
         if told.get("keyservice") != self._home.identity.public.id:
@@ -79,7 +82,7 @@ class KeyService:
         if act is None:
             raise Malformed(f"unknown act, want one of {', '.join(self._acts)}")
         self._store.use(nonce, expires, now)
-        return act(message)
+        return act
 
     def _check_platform(self, message: Message) -> None:
         """Let pass what the platform's log signed, with the key that it has now."""
@@ -104,8 +107,7 @@ class KeyService:
     def _layout(self, message: Message) -> bytes:
         told, consumer = message.statement, _attached(message, 1)[0]
         container, agreement = _text(told, "container"), _text(told, "agreement")
-        kept = self._store.kept(container)
-        facts = self._manifest(Head.read(BytesIO(kept.head))).facts
+        facts = self._manifest(Head.read(BytesIO(self._store.head(container)))).facts
         layout: dict[str, Any] = {
             "container": container,
             "dimensions": facts.dimensions,
@@ -117,6 +119,12 @@ class KeyService:
         sealed = seal_to(consumer, canonical(layout), layout_info(agreement, container))
         named = {"container": container, "agreement": agreement, "consumer": key_id(consumer)}
         return self._signed({"act": LAYOUT, **named}, sealed)
+
+    def _forget(self, message: Message) -> bytes:
+        container = _text(message.statement, "container")
+        with self._one:
+            self._store.forget(container)
+        return self._signed({"act": FORGET, "container": container})
 
     def _open(self, message: Message) -> bytes:
         told, (result, receipt, consumer) = message.statement, _attached(message, 3)
@@ -131,8 +139,8 @@ class KeyService:
         job = Job(_text(told, "job"), plan.container, _sha256(content), _sha256(result), plan.epsilon)
         report = verify_receipt(receipt, str(self._home.platform), rotations=_rotations(message))
         _check_ledger(report, job, plan)
-        head = Head.read(BytesIO(self._store.kept(plan.container).head))
         with self._one:
+            head = Head.read(BytesIO(self._store.head(plan.container)))
             known = self._store.begin(job)
             if known is not None:
                 return known

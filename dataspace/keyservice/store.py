@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -36,16 +36,6 @@ class Job:
     plan_sha256: str
     result_sha256: str
     epsilon: int
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A dataset as it is kept; `head` is the beginning of its container."""
-
-    head: bytes = field(repr=False)
-    epsilon: int
-    spent: int
-    failures: int
 
 
 class Store:
@@ -105,19 +95,38 @@ class Store:
                 (container, head, epsilon),
             )
 
-    def kept(self, container: str) -> Kept:
-        """Return a dataset.
+    def forget(self, container: str) -> None:
+        """Forget a dataset's head and the answers of its jobs, for good.
+
+        What was spent of it stays, and it cannot be kept again: a platform that had
+        it forgotten would else have its whole epsilon anew.
+        """
+        with self._writing() as act:
+            act.execute(
+                "INSERT OR IGNORE INTO dataset (container, head, epsilon) VALUES (?, x'', 0)", (container,)
+            )
+            act.execute("UPDATE dataset SET head = x'' WHERE container = ?", (container,))
+            act.execute("UPDATE job SET answer = NULL WHERE container = ?", (container,))
+        with self._lock:
+            # The log of the database has the head too.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def head(self, container: str) -> bytes:
+        """Return the beginning of a dataset's container.
 
         Raises:
             NotFound: its manifest was not sent yet.
+            Refused: it was forgotten.
 
         """
         with self._writing() as act:
-            query = "SELECT head, epsilon, spent, failures FROM dataset WHERE container = ?"
-            row = act.execute(query, (container,)).fetchone()
+            row = act.execute("SELECT head FROM dataset WHERE container = ?", (container,)).fetchone()
         if row is None:
             raise NotFound("the key service does not have this dataset's manifest")
-        return Kept(*row)
+        if not row[0]:
+            raise Refused("the dataset was withdrawn: the key service has forgotten it")
+        head: bytes = row[0]
+        return head
 
     def begin(self, job: Job) -> bytes | None:
         """Begin a job, and spend its epsilon; return its answer if it has one already.

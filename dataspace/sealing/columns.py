@@ -26,7 +26,6 @@ from dataspace.catalog.terms import confirmed_columns
 from dataspace.errors import Malformed, Refused, Unavailable
 from dataspace.sealing.terms import Measure, Terms
 from dataspace.table import Column, Method, Type
-from dataspace.wire.manifest import SUPPRESSED
 from dataspace.zones.grade import Grading, grade
 from dataspace.zones.pack import Pack
 from dataspace.zones.precision import precision
@@ -163,6 +162,3 @@ def _measured(terms: Terms) -> list[str]:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-__all__ = ["SUPPRESSED", "File", "Integers", "read_file"]

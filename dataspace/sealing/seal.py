@@ -4,7 +4,6 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,18 +14,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dataspace.errors import Conflict, Unprocessable
 from dataspace.proof.canonical import canonical
 from dataspace.sealing.cells import Arranged, arrange
-from dataspace.sealing.columns import File, Integers, read_file
+from dataspace.sealing.columns import File, read_file
 from dataspace.sealing.terms import Terms
 from dataspace.wire.hpke import seal_to
 from dataspace.wire.keyservice import ServiceKey
 from dataspace.wire.manifest import Bounds, Facts, Manifest
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, parameter_set
 from dataspace.wire.sealed import (
-    BLOCK_ROWS,
     MANIFEST_INFO,
     REPORT_FORMAT,
     Head,
     Report,
+    depth,
     report_message,
 )
 from dataspace.zones.pack import Pack
@@ -69,7 +68,7 @@ def seal(
         random=np.random.default_rng(secrets.randbits(256)),
     )
     bounds = [_bounds(one.column, one.low, one.high, one.precision) for one in terms.measures]
-    _check_room(bounds, len(arranged.rows))
+    _check_room(bounds, depth(arranged.counts))
     _create(out)
     try:
         seed = os.urandom(32)
@@ -103,10 +102,9 @@ def _bounds(name: str, low: int, high: int, precision: int) -> Bounds:
     return Bounds(name=name, low=low, high=high, precision=precision, alpha=alpha)
 
 
-def _check_room(bounds: list[Bounds], rows: int) -> None:
+def _check_room(bounds: list[Bounds], blocks: int) -> None:
     """Refuse what could pass t before anything is encrypted: a wrapped total is a wrong one."""
     limit = parameter_set(DEFAULT_PARAMETERS).plain_modulus // 2
-    blocks = -(-rows // BLOCK_ROWS)
     for measure in bounds:
         if measure.peak * blocks > limit:
             raise Unprocessable(
@@ -122,7 +120,7 @@ def _encrypt(
     import tenseal.sealapi as native  # noqa: PLC0415 - a second, which reading and refusing need not wait for
 
     from dataspace.bfv.scheme import Scheme  # noqa: PLC0415
-    from dataspace.bfv.sealed import Tags, pack_block, residues  # noqa: PLC0415
+    from dataspace.bfv.sealed import Tags, by_block, pack_block, residues  # noqa: PLC0415
 
     parameters, digest = parameter_set(DEFAULT_PARAMETERS), hashlib.sha256()
     scheme = Scheme(parameters)
@@ -130,7 +128,8 @@ def _encrypt(
     encryptor = native.Encryptor(scheme.context, secret)
     for number, (measure, bound) in enumerate(zip(terms.measures, bounds, strict=True)):
         tags = Tags(seed, bound.alpha, number, parameters)
-        for place, values in enumerate(_blocks(file.values(measure)[arranged.rows])):
+        rows = by_block(file.values(measure)[arranged.rows], arranged.counts, depth(arranged.counts))
+        for place, values in enumerate(rows):
             slots = residues(values, parameters.plain_modulus)
             for one in (slots, tags.of(slots, place)):
                 stream = scheme.save(encryptor.encrypt_symmetric(scheme.encode(one.tolist())))
@@ -138,13 +137,6 @@ def _encrypt(
                 digest.update(block)
                 blocks.write(block)
     return digest.hexdigest(), scheme.save(secret)
-
-
-def _blocks(values: Integers) -> Iterator[Integers]:
-    """Yield values by block; rows that fill the last one are 0."""
-    for begin in range(0, len(values), BLOCK_ROWS):
-        some = values[begin : begin + BLOCK_ROWS]
-        yield np.concatenate([some, np.zeros(BLOCK_ROWS - len(some), np.int64)])
 
 
 def _report(

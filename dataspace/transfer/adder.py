@@ -1,29 +1,27 @@
 """Totals of sealed datasets, computed on ciphertext alone: the class that lives in a worker with SEAL.
 
-Rows stand in the order of their cells, so most blocks have one weight: those of
-equal weight are added up, and multiplied once. Blocks in which several weights
-meet are multiplied by a mask. Blocks are kept in NTT form, as far as there is room.
+A slot is of one cell in every block, so the blocks of a measure are added up once,
+whatever is asked of it, and kept as that one sum. A group of a plan is the sum times
+a mask: what it costs does not grow with the rows.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 import tenseal.sealapi as seal
 
 from dataspace.bfv.scheme import REFUSALS, Scheme
-from dataspace.bfv.sealed import Signed, pack_result, residues, row_weights, unpack_block
+from dataspace.bfv.sealed import Signed, pack_result, slot_weights, unpack_block
 from dataspace.catalog.payloads import into_memfd
 from dataspace.errors import Malformed, Unavailable, VerificationError
 from dataspace.wire.frame import join_parts
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, parameter_set
-from dataspace.wire.sealed import BLOCK_ROWS, BLOCK_SIZE, RESULT_MAGIC
+from dataspace.wire.sealed import BLOCK_SIZE, RESULT_MAGIC, depth
 
-Weights = np.ndarray[tuple[int, int], np.dtype[np.int64]]
-
-_KEPT: Final = 256  # ciphertexts of half a megabyte in NTT form
-_FILES: Final = 4  # containers in memory, as they came: encrypted
+_FILES: Final = (
+    4  # containers in memory, as they came: encrypted; of each measure two sums of half a megabyte
+)
 
 
 class Adder:
@@ -34,7 +32,7 @@ class Adder:
         self._scheme = Scheme(self._parameters)
         self._evaluator = self._scheme.evaluator
         self._files: dict[str, tuple[str, int]] = {}  # by path: the dataset, the file in memory
-        self._kept: dict[tuple[str, int], Any] = {}
+        self._sums: dict[tuple[str, int], tuple[Any, Any]] = {}  # by path and start: values, tags
 
     def total(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return `{"result": bytes}`: for each group the total of the values, and of the tags.
@@ -49,12 +47,12 @@ class Adder:
 
         """
         self._open(request)
-        path, start = request["path"], request["start"]
-        parts: list[bytes] = []
+        counts, parts = request["counts"], list[bytes]()
+        blocks = depth(counts)
         try:
+            pair = self._sum(request["path"], request["start"], blocks)
             for weights in request["groups"]:
-                rows = row_weights(weights, request["counts"]).reshape(-1, BLOCK_ROWS)
-                parts += self._sums(path, start, rows)
+                parts += self._weighted(pair, slot_weights(weights, counts, blocks))
         except REFUSALS as error:
             raise Malformed("malformed sealed dataset: SEAL refuses a block") from error
         return {"result": join_parts(RESULT_MAGIC, parts)}
@@ -78,77 +76,36 @@ class Adder:
 
     def _close(self, path: str) -> None:
         os.close(self._files.pop(path)[1])
-        self._kept = {name: cipher for name, cipher in self._kept.items() if name[0] != path}
+        self._sums = {name: pair for name, pair in self._sums.items() if name[0] != path}
 
-    def _sums(self, path: str, start: int, rows: Weights) -> list[bytes]:
-        """Return the weighted sums of a measure's values and of its tags; `rows` are weights by block."""
-        mixed, alike = self._pair(), dict[int, tuple[_Sum, _Sum]]()
-        for place, weights in enumerate(rows):
-            if not weights.any():
-                continue
-            pair = [self._block(path, start + (2 * place + half) * BLOCK_SIZE) for half in (0, 1)]
-            if (weights == weights[0]).all():
-                _add(alike.setdefault(int(weights[0]), self._pair()), pair)
-            else:
-                _add(mixed, self._times(pair, weights))
-        for weight, sums in sorted(alike.items()):
-            found = [one.value for one in sums]
-            one = np.full(BLOCK_ROWS, weight, np.int64)
-            _add(mixed, found if weight == 1 else self._times(found, one))
-        return [self._result(total) for total in mixed]
+    def _sum(self, path: str, start: int, blocks: int) -> tuple[Any, Any]:
+        """Return the sums of a measure's blocks, of values and of tags, in NTT form; made once."""
+        known = self._sums.get((path, start))
+        if known is None:
+            known = self._added(path, start, blocks), self._added(path, start + BLOCK_SIZE, blocks)
+            self._sums[path, start] = known
+        return known
 
-    def _pair(self) -> "tuple[_Sum, _Sum]":
-        return _Sum(self._evaluator), _Sum(self._evaluator)
+    def _added(self, path: str, start: int, blocks: int) -> Any:
+        total = self._block(path, start)
+        for place in range(1, blocks):
+            self._evaluator.add_inplace(total, self._block(path, start + 2 * place * BLOCK_SIZE))
+        self._evaluator.transform_to_ntt_inplace(total)
+        return total
 
-    def _times(self, pair: Sequence[Any], weights: Signed) -> list[Any]:
-        """Return both ciphertexts times a mask, which is encoded once."""
-        mask, products = seal.Plaintext(), [seal.Ciphertext(), seal.Ciphertext()]
-        self._scheme.encoder.encode(residues(weights, self._parameters.plain_modulus).tolist(), mask)
-        ready = self._scheme.to_ntt(mask)
-        for cipher, product in zip(pair, products, strict=True):
-            self._evaluator.multiply_plain(cipher, ready, product)
-        return products
+    def _block(self, path: str, offset: int) -> Any:
+        data = os.pread(self._files[path][1], BLOCK_SIZE, offset)
+        return self._scheme.load(seal.Ciphertext(), unpack_block(data, self._parameters))
 
-    def _result(self, total: "_Sum") -> bytes:
+    def _weighted(self, pair: Sequence[Any], weights: Signed) -> list[bytes]:
+        """Return both sums times a mask, which is encoded once."""
+        mask = self._scheme.to_ntt(self._scheme.encode(weights.tolist()))
+        return [self._times(cipher, mask) for cipher in pair]
+
+    def _times(self, cipher: Any, mask: Any) -> bytes:
         found = seal.Ciphertext()
-        self._evaluator.transform_from_ntt(total.value, found)
+        self._evaluator.multiply_plain(cipher, mask, found)
+        self._evaluator.transform_from_ntt_inplace(found)
         for _ in range(len(self._parameters.coefficient_moduli) - 1 - self._parameters.answer_moduli):
             self._evaluator.mod_switch_to_next_inplace(found)
         return pack_result(self._scheme.save(found), self._parameters)
-
-    def _block(self, path: str, offset: int) -> Any:
-        """Return a block as a ciphertext in NTT form."""
-        known = self._kept.get((path, offset))
-        if known is not None:
-            return known
-        data = os.pread(self._files[path][1], BLOCK_SIZE, offset)
-        cipher = self._scheme.load(seal.Ciphertext(), unpack_block(data, self._parameters))
-        self._evaluator.transform_to_ntt_inplace(cipher)
-        # What came first stays: to make room would throw out the very blocks that the next sum begins with.
-        if len(self._kept) < _KEPT:
-            self._kept[path, offset] = cipher
-        return cipher
-
-
-def _add(sums: "tuple[_Sum, _Sum]", pair: Sequence[Any]) -> None:
-    for total, cipher in zip(sums, pair, strict=True):
-        total.add(cipher)
-
-
-class _Sum:
-    """A sum of ciphertexts, which leaves its first summand as it is."""
-
-    def __init__(self, evaluator: Any) -> None:
-        self._evaluator = evaluator
-        self._own = False
-        self.value: Any = None
-
-    def add(self, cipher: Any) -> None:
-        if self.value is None:
-            self.value = cipher
-        elif self._own:
-            self._evaluator.add_inplace(self.value, cipher)
-        else:
-            total = seal.Ciphertext()
-            self._evaluator.add(self.value, cipher, total)
-            self.value, self._own = total, True

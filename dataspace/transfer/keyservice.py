@@ -26,7 +26,7 @@ from dataspace.ledger.outbound import checked_url
 from dataspace.ledger.store import LOG
 from dataspace.space import Space
 from dataspace.transfer.engine import Payload
-from dataspace.wire.keyservice import ANSWER, KEEP, LIFETIME, MEDIA_TYPE, REQUEST, Message, ServiceKey
+from dataspace.wire.keyservice import ANSWER, FORGET, KEEP, LIFETIME, MEDIA_TYPE, REQUEST, Message, ServiceKey
 from dataspace.wire.sealed import Head
 
 _SECONDS: Final = 90.0
@@ -88,6 +88,15 @@ class KeyServiceClient:
         """Give the key service the beginning of a container, which it alone opens."""
         reader = _Chunks(payload)
         self.ask(KEEP, {}, [Head.read(reader).encode()])
+
+    def forget(self, container: str) -> None:
+        """Have the key service forget a dataset that was withdrawn.
+
+        Raises:
+            Unavailable: it does not answer.
+
+        """
+        self.ask(FORGET, {"container": container}, [])
 
     def _public(self) -> ServiceKey:
         with self._lock:

@@ -9,16 +9,17 @@ the same job, which is opened once, however often it has to be asked for.
 import base64
 import hashlib
 import hmac
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from dataspace.catalog.container import sealed_report
-from dataspace.catalog.models import DatasetVersion, Form
+from dataspace.catalog.models import Dataset, DatasetVersion, Form
 from dataspace.database import crash_at
-from dataspace.errors import Malformed, NotFound, PolicyDenied, Unavailable, Unprocessable
+from dataspace.errors import DataSpaceError, Malformed, NotFound, PolicyDenied, Unavailable, Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.proof.canonical import canonical
 from dataspace.sandbox import Pool
@@ -34,6 +35,7 @@ from dataspace.wire.hpke import check_public, key_id
 from dataspace.wire.keyservice import LAYOUT, MEDIA_TYPE, OPEN, Message
 from dataspace.wire.sealed import BLOCK_SIZE, COUNT, PLAN_FORMAT, Plan, Report
 
+_LOG: Final = logging.getLogger("dataspace.transfer")
 ADDER: Final = "dataspace.transfer.adder:Adder"
 _ASKED: Final = frozenset({"measure", "groups", "epsilon", "key"})
 
@@ -109,8 +111,16 @@ class SealedAnswers:
         return self._conductor.conduct(case, ask, compute)
 
     def forget(self, dataset: str) -> None:
-        """Let no worker keep a withdrawn dataset; what it has is encrypted, and goes all the same."""
+        """Let no worker keep a withdrawn dataset, and the key service open nothing of it any more."""
         self._adder.broadcast("evict", {"dataset": dataset})
+        with self._space.database.reading() as session:
+            containers = _withdrawn(session, dataset)
+        for container in containers:
+            try:
+                self._keyservice.forget(container)
+            except DataSpaceError as error:
+                # The dataset is withdrawn, and its data key gone, whatever the key service says to it.
+                _LOG.warning("tell the key service to forget %s by hand: %s", container, error)
 
     def _case(self, caller: Caller, agreement: str) -> Case:
         with self._space.database.reading() as session:
@@ -157,9 +167,7 @@ class SealedAnswers:
                 **proof_of(decision),
             )
             now, of = self._space.clock(), case.agreement.id
-            session.add(
-                SealedJob(id=job, agreement=of, **digests, entry=entry, created=now)
-            )
+            session.add(SealedJob(id=job, agreement=of, **digests, entry=entry, created=now))
             return entry
 
         return job, self._space.database.commit(act)
@@ -194,6 +202,22 @@ def _plan(case: Case, asked: Mapping[str, Any], consumer: str) -> Plan:
             **told,
         }
     )
+
+
+def _withdrawn(session: Session, dataset: str) -> list[str]:
+    """Return the containers of a withdrawn dataset, but for those that another dataset has too."""
+    found = session.exec(select(DatasetVersion).where(DatasetVersion.dataset == dataset)).all()
+    living = select(DatasetVersion.source_sha256).join(Dataset).where(col(Dataset.withdrawn).is_(None))
+    kept = set(
+        session.exec(
+            living.where(col(DatasetVersion.source_sha256).in_([version.source_sha256 for version in found]))
+        )
+    )
+    return [
+        str(version.sealed["container"])
+        for version in found
+        if version.sealed and version.source_sha256 not in kept
+    ]
 
 
 def _report(version: DatasetVersion) -> Report:

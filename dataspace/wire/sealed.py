@@ -9,9 +9,11 @@ open nothing of it:
     manifest      8 bytes of length, then HPKE to the key service
     blocks        measure by measure, block by block: values, then tags; `BLOCK_SIZE` bytes each
 
-A row is in exactly one cell, and rows stand in the order of their cells' numbers:
-the first `counts[0]` rows are in cell 0, and so on. Which labels a cell has is
-in the manifest alone.
+A row is in exactly one cell, and a slot, the same place in every block of a measure,
+is of one cell: cell 0 has the first slots, as many as its rows need, then cell 1 its
+own, and so on (`slots`). So all blocks have the same weights, whatever the weights of
+the cells: a sum over a plan is the sum of all blocks, made once, times one mask.
+Which labels a cell has is in the manifest alone.
 """
 
 import hashlib
@@ -29,7 +31,7 @@ from dataspace.wire.parameters import DEFAULT_PARAMETERS, parameter_set
 
 BLOCK_ROWS: Final = 8192
 BLOCK_SIZE: Final = 64 + 6 * 4 * 8192  # a seed, and four residues of 6 bytes for each coefficient
-CELLS_LIMIT: Final = 8192
+CELLS_LIMIT: Final = 4096  # half the slots: slots that are not full at most double a dataset
 MEASURES_LIMIT: Final = 16
 GROUPS_LIMIT: Final = 64
 WEIGHT_LIMIT: Final = 1 << 31
@@ -86,7 +88,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def blocks(self) -> int:
         """Return how many blocks hold one measure's rows."""
-        return -(-self.rows // BLOCK_ROWS)
+        return depth(self.counts)
 
     @property
     def blocks_size(self) -> int:
@@ -240,6 +242,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise Unprocessable(f"the sealed dataset has {cells} cells, the plan names cell {cell}")
             found[cell] = weight
         return found
+
+
+def depth(counts: Sequence[int]) -> int:
+    """Return how many blocks the rows of cells need: as few as give every cell slots of its own."""
+    fewest, enough = -(-sum(counts) // BLOCK_ROWS), max(counts)
+    while fewest < enough:
+        half = (fewest + enough) // 2
+        fits = sum(slots(counts, half)) <= BLOCK_ROWS
+        fewest, enough = (fewest, half) if fits else (half + 1, enough)
+    return enough
+
+
+def slots(counts: Sequence[int], blocks: int) -> list[int]:
+    """Return how many slots of so many rows each cell has."""
+    return [-(-count // blocks) for count in counts]
 
 
 def report_message(report: bytes) -> bytes:

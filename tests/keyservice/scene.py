@@ -1,11 +1,13 @@
 """A platform, a key service in a process of its own, a provider that seals and a consumer that asks."""
 
+import base64
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.client import HTTPException
@@ -15,6 +17,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import Session
 
@@ -30,7 +33,7 @@ from dataspace.sealing.seal import SealedFile, seal
 from dataspace.sealing.terms import Measure, Terms
 from dataspace.settings import Settings
 from dataspace.transfer.keyservice import KeyServiceClient
-from dataspace.wire.keyservice import OPEN, Message
+from dataspace.wire.keyservice import KEEP, OPEN, Message, answer_info
 from dataspace.wire.manifest import Manifest
 from dataspace.wire.sealed import MANIFEST_INFO, Head, Plan, Report
 from tests.running import DATASPACE, free_port
@@ -84,10 +87,10 @@ class Scene:
     def agreed(self, content: bytes, terms: Terms = TERMS, **offer: Any) -> "Agreed":
         """Seal, upload and agree."""
         container = self.sealed(content, terms).container.read_bytes()
-        registered = self.registered(self.space.provider(), container, **offer)
-        consumer = self.space.consumer()
+        provider, consumer = self.space.provider(), self.space.consumer()
+        registered = self.registered(provider, container, **offer)
         agreement = self.space.agreed(consumer, registered.offer)
-        return Agreed(self, consumer, agreement, registered, container, SealedKeys.create())
+        return Agreed(self, provider, consumer, agreement, registered, container, SealedKeys.create())
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Agreed:
     """A sealed dataset with a consumer's agreement on it."""
 
     scene: Scene
+    provider: Caller
     consumer: Caller
     agreement: Agreement
     registered: Registered
@@ -147,10 +151,10 @@ class Agreed:
         weights = [plan.weights(group, len(self.report.counts)) for group in plan.groups]
         return service.sealed._result(case, self.report, plan, weights)
 
-    def open(self, plan: Plan, result: bytes, *, job: str = "", **ledger: Any) -> Message:
-        """Do as a malicious platform: write what it likes into its ledger, and ask the key service."""
-        import base64  # noqa: PLC0415
-
+    def asking(
+        self, plan: Plan, result: bytes, *, job: str = "", **ledger: Any
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Write, as a malicious platform, what it likes into its ledger; return what it then asks."""
         content = canonical(plan.to_json())
         job = job or f"sj-{sha256(content + result).hexdigest()[:32]}"
         fields = {
@@ -173,8 +177,13 @@ class Agreed:
         with space.database.reading() as session:
             receipt = space.log.receipt(session, entry).to_bytes()
         told = {"job": job, "plan": plan.to_json()}
-        self.scene.client.send_manifest(self.payload())
-        return self.scene.client.ask(OPEN, told, [result, receipt, base64.b64decode(self.keys.public)])
+        return told, [result, receipt, base64.b64decode(self.keys.public)]
+
+    def open(self, plan: Plan, result: bytes, *, job: str = "", **ledger: Any) -> Message:
+        """Ask the key service for what is in the ledger."""
+        asked = self.asking(plan, result, job=job, **ledger)
+        self.scene.client.ask(KEEP, {}, [self.head.encode()])
+        return self.scene.client.ask(OPEN, *asked)
 
     def payload(self) -> Any:
         service = self.scene.space.service
@@ -189,10 +198,6 @@ class Agreed:
 
     def opened(self, answer: bytes) -> Mapping[str, Any]:
         """Open an answer as its consumer does."""
-        import msgspec  # noqa: PLC0415
-
-        from dataspace.wire.keyservice import answer_info  # noqa: PLC0415
-
         message = Message.decode(answer)
         told = message.statement
         info = answer_info(str(told["job"]), self.agreement.id, str(told["plan_sha256"]))
@@ -200,24 +205,46 @@ class Agreed:
         return found
 
 
+@dataclass
+class Stand:
+    """A platform's home and its key service, which is served; the platform is opened when it is wanted."""
+
+    settings: Settings
+    token: str
+    ours: Home
+    port: int
+    folder: Path
+
+    @contextmanager
+    def opened(self) -> Iterator[Scene]:
+        """Open the platform."""
+        clock = Clock()
+        clock.now = datetime.now(UTC)
+        with open_service(self.settings, clock) as service:
+            with service.space.database.reading() as session:
+                operator = caller_of_token(session, self.token)
+            space = Simulator(service, self.settings, operator, self.token, clock)
+            yield Scene(space, self.ours, self.port, self.folder)
+
+
 @contextmanager
-def scene(folder: Path, **settings: Any) -> Iterator[Scene]:
-    """Open a platform, and its key service as a process on loopback."""
-    home, ours, port = folder / "platform", folder / "keyservice", free_port()
-    zones = str(fearless_zones())
-    chosen = Settings(home=home, zones=zones)
+def stand(folder: Path, **settings: Any) -> Iterator[Stand]:
+    """Make a platform, and run its key service as a process on loopback."""
+    ours, port = folder / "keyservice", free_port()
+    chosen = Settings(home=folder / "platform", zones=str(fearless_zones()), **settings)
     admission = initialise(chosen, "operator", "operator", PASSWORD)
     assert admission
     made = Home.create(ours, log_key(chosen))
-    address = f"http://127.0.0.1:{port}#{made.identity.public.id}"
-    chosen = Settings(home=home, zones=zones, keyservice=address, **settings)
-    clock = Clock()
-    clock.now = datetime.now(UTC)
-    with key_service(ours, port), open_service(chosen, clock) as service:
-        with service.space.database.reading() as session:
-            operator = caller_of_token(session, admission.token)
-        space = Simulator(service, chosen, operator, admission.token, clock)
-        yield Scene(space, made, port, folder)
+    chosen = replace(chosen, keyservice=f"http://127.0.0.1:{port}#{made.identity.public.id}")
+    with key_service(ours, port):
+        yield Stand(chosen, admission.token, made, port, folder)
+
+
+@contextmanager
+def scene(folder: Path, **settings: Any) -> Iterator[Scene]:
+    """Open a platform, and its key service as a process on loopback."""
+    with stand(folder, **settings) as made, made.opened() as found:
+        yield found
 
 
 @contextmanager
@@ -237,6 +264,13 @@ def key_service(home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def spent_of(agreed: Agreed) -> int:
+    """What of a dataset's epsilon its key service has spent."""
+    with closing(sqlite3.connect(agreed.scene.ours.database)) as database:
+        query = "SELECT spent FROM dataset WHERE container = ?"
+        return int(database.execute(query, (agreed.head.id,)).fetchone()[0])
 
 
 __all__ = ["Agreed", "Form", "Scene", "scene"]

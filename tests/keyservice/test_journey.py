@@ -1,13 +1,17 @@
 """The journey of a sealed dataset, from its provider's file to the consumer's total."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from dataspace.catalog.models import Form
 from dataspace.errors import PolicyDenied
 from tests.keyservice.scene import Agreed, Scene, scene
+from tests.postgres import postgres_server, postgres_url
 from tests.simulator import people
+
+__all__ = ["postgres_server", "postgres_url"]  # fixtures
 
 ROWS = 20_000
 SUMS = {f"district {d}": sum(3000 + n for n in range(ROWS) if n % 3 == d) for d in range(3)}
@@ -36,6 +40,15 @@ def test_qy_07_the_same_question_is_the_same_answer_and_costs_nothing_more(agree
     first = agreed.total(agreed.groups(district_1=2))
     assert agreed.total(agreed.groups(district_1=2)) == first
     agreed.scene.space.audit()
+
+
+def test_the_journey_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    with scene(tmp_path, database=postgres_url) as stage:
+        agreed = stage.agreed(people(300))
+        answer = agreed.total(agreed.groups(district_0=1, district_1=1))
+        assert len(agreed.opened(answer.content)["totals"]) == 2
+        assert agreed.total(agreed.groups(district_0=1, district_1=1)) == answer
+        stage.space.audit()
 
 
 def test_rows_and_aggregates_of_a_sealed_dataset_are_refused(agreed: Agreed) -> None:

@@ -14,6 +14,7 @@ import pytest
 from dataspace.errors import Unavailable
 from dataspace.transfer import keyservice
 from dataspace.transfer.keyservice import KeyServiceClient
+from dataspace.wire.keyservice import ANSWER, Message
 from tests.keyservice.scene import scene
 from tests.simulator import people
 
@@ -40,6 +41,8 @@ def test_he_11_a_layout_that_was_told_to_another_is_not_taken_for_ours(
         agreed = stage.agreed(people(3_000))
         sealed, ours = stage.space.service.sealed, stage.agreed(people(3_000))
         heard = sealed.layout(agreed.consumer, agreed.agreement.id, agreed.keys.public).content
+        # A naive platform believes what the key service signed: this it did.
+        Message.decode(heard).check(stage.ours.identity.public.verify, ANSWER)
         with monkeypatch.context() as patch:
             patch.setattr(sealed._keyservice, "_exchange", lambda *_: heard)
             with pytest.raises(Unavailable, match="something else"):

@@ -22,12 +22,14 @@ from dataspace.settings import Settings
 from dataspace.transfer.models import Budget, Repeatable, SealedJob
 from dataspace.wire.frame import join_parts, split_parts
 from dataspace.wire.hpke import PUBLIC_SIZE, key_id
-from dataspace.wire.keyservice import KEEP, LAYOUT, OPEN, REQUEST, Message
+from dataspace.wire.keyservice import KEEP, OPEN, Message
 from dataspace.wire.sealed import RESULT_MAGIC
-from tests.keyservice.scene import TERMS, Agreed, Scene, key_service, scene
+from tests.keyservice.asked import announced, naive, posted, signed
+from tests.keyservice.scene import TERMS, Agreed, Scene, key_service, scene, spent_of
 from tests.running import free_port
 from tests.simulator import PASSWORD, people
 
+SUM = sum((3000 + n) * 100 for n in range(0, 9_000, 3))  # of district 0
 _UNUSABLE = b"\xff" * PUBLIC_SIZE
 
 
@@ -78,8 +80,10 @@ def test_he_07_the_same_job_again_gets_the_same_answer(agreed: Agreed) -> None:
 )
 def test_he_07_what_the_ledger_does_not_have_is_not_opened(agreed: Agreed, ledger: dict[str, Any]) -> None:
     plan = agreed.plan(agreed.groups(district_0=7))
+    request = signed(agreed, OPEN, *agreed.asking(plan, agreed.computed(plan), **ledger)).encode()
+    assert naive(agreed, request) == [7 * SUM]
     with pytest.raises(Refused, match="the ledger does not have"):
-        agreed.open(plan, agreed.computed(plan), **ledger)
+        posted(agreed, request)
 
 
 def test_he_07_a_receipt_of_another_ledger_is_not_believed(agreed: Agreed, tmp_path: Path) -> None:
@@ -103,8 +107,10 @@ def test_he_07_a_receipt_of_another_ledger_is_not_believed(agreed: Agreed, tmp_p
         with service.space.database.reading() as session:
             receipt = service.space.log.receipt(session, entry).to_bytes()
     told = {"job": "sj-1", "plan": plan.to_json()}
+    request = signed(agreed, OPEN, told, [result, receipt, base64.b64decode(agreed.keys.public)]).encode()
+    assert naive(agreed, request) == [11 * SUM]
     with pytest.raises(Refused, match="the ledger does not have"):
-        agreed.scene.client.ask(OPEN, told, [result, receipt, base64.b64decode(agreed.keys.public)])
+        posted(agreed, request)
 
 
 def test_he_07_one_job_is_not_opened_for_two_results(agreed: Agreed) -> None:
@@ -117,6 +123,8 @@ def test_he_07_one_job_is_not_opened_for_two_results(agreed: Agreed) -> None:
 
 def test_he_07_forgeries_lock_the_dataset_until_its_keeper_unlocks_it(agreed: Agreed) -> None:
     plan = agreed.plan(agreed.groups(district_0=1))
+    request = signed(agreed, OPEN, *agreed.asking(plan, forged(agreed), job="sj-forged")).encode()
+    assert naive(agreed, request) == [SUM]
     before = spent_of(agreed)
     for attempt in range(FAILURES):
         with pytest.raises(Refused, match="not of the plan"):
@@ -132,35 +140,55 @@ def test_he_07_forgeries_lock_the_dataset_until_its_keeper_unlocks_it(agreed: Ag
 
 
 def test_he_11_a_request_that_came_before_is_not_answered(agreed: Agreed) -> None:
-    client, told = agreed.scene.client, {"container": agreed.head.id, "agreement": "ag-1"}
-    request = signed(agreed, LAYOUT, told, [base64.b64decode(agreed.keys.public)]).encode()
-    agreed.scene.client.send_manifest(agreed.payload())
-    assert client._exchange("POST", "/requests", request)
+    plan = agreed.plan(agreed.groups(district_0=19))
+    request = signed(agreed, OPEN, *agreed.asking(plan, agreed.computed(plan))).encode()
+    assert naive(agreed, request) == naive(agreed, request) == [19 * SUM]
+    assert posted(agreed, request)
     with pytest.raises(Conflict, match="came before"):
-        client._exchange("POST", "/requests", request)
+        posted(agreed, request)
 
 
 @pytest.mark.parametrize("seconds", [-1, 100_000])
 def test_he_11_a_request_that_expired_or_lives_too_long_is_refused(agreed: Agreed, seconds: int) -> None:
-    request = signed(agreed, KEEP, {}, [agreed.head.encode()], seconds=seconds)
+    plan = agreed.plan(agreed.groups(district_0=23))
+    told, attachments = agreed.asking(plan, agreed.computed(plan))
+    request = signed(agreed, OPEN, told, attachments, seconds=seconds).encode()
+    assert naive(agreed, request) == [23 * SUM]
     with pytest.raises(Refused, match="expired"):
-        agreed.scene.client._exchange("POST", "/requests", request.encode())
+        posted(agreed, request)
 
 
 def test_a_request_that_another_signed_is_refused(agreed: Agreed) -> None:
     stranger = Ed25519PrivateKey.generate()
     request = signed(agreed, KEEP, {}, [agreed.head.encode()], sign=stranger.sign)
     with pytest.raises(Refused, match="not of the platform"):
-        agreed.scene.client._exchange("POST", "/requests", request.encode())
+        posted(agreed, request.encode())
+
+
+def test_what_a_stranger_or_a_replay_brings_is_refused_before_it_is_read(agreed: Agreed) -> None:
+    """A quarter of a gigabyte for each request would else be read and hashed first."""
+    stranger, big = Ed25519PrivateKey.generate(), bytes(50_000_000)
+    heads = {
+        name: signed(agreed, KEEP, {}, [big], sign=sign).encode()[: -len(big)]
+        for name, sign in (("stranger", stranger.sign), ("platform", None))
+    }
+    # The naive key service reads a message whole: of these it has not even the beginning of one.
+    with pytest.raises(Malformed):
+        naive(agreed, heads["stranger"])
+    assert b"not of the platform" in announced(agreed, heads["stranger"], len(big))
+    with pytest.raises(Unavailable, match="422"):  # read whole, and no container
+        posted(agreed, heads["platform"] + big)
+    assert b"came before" in announced(agreed, heads["platform"], len(big))
 
 
 def test_an_attachment_that_was_exchanged_is_refused(agreed: Agreed) -> None:
     request = signed(agreed, KEEP, {}, [agreed.head.encode()])
-    parts = [request.content, request.signature, b"another"]
-    with pytest.raises(DataSpaceError):
-        agreed.scene.client._exchange("POST", "/requests", join_parts(b"DSKS\x01", parts))
-    with pytest.raises(Malformed):
-        Message.decode(join_parts(b"DSKS\x01", parts))
+    for other in (b"another", bytes(len(agreed.head.encode()))):
+        whole = join_parts(b"DSKS\x01", [request.content, request.signature, other])
+        with pytest.raises(DataSpaceError):
+            posted(agreed, whole)
+        with pytest.raises(Malformed):
+            Message.decode(whole)
 
 
 def test_a_report_that_the_platform_made_is_not_the_manifests(agreed: Agreed) -> None:
@@ -259,32 +287,6 @@ def test_another_key_service_at_the_address_is_not_spoken_to(stage: Scene, tmp_p
         client.url = f"http://127.0.0.1:{port}"
         with pytest.raises(Unavailable, match="another key"):
             client.ask(KEEP, {}, [])
-
-
-def signed(
-    agreed: Agreed,
-    act: str,
-    told: dict[str, Any],
-    attachments: list[bytes],
-    *,
-    seconds: int = 100,
-    sign: Any = None,
-) -> Message:
-    space = agreed.scene.space.service.space
-    statement = {
-        "format": REQUEST, "act": act, "keyservice": agreed.scene.ours.identity.public.id, **told,
-        "nonce": base64.b64encode(repr((act, seconds, sign)).encode()).decode()[:40],
-        "expires": int(space.clock().timestamp()) + seconds,
-    }  # fmt: skip
-    return Message.sign(statement, attachments, sign or (lambda message: space.keys.sign("log", message)))
-
-
-def spent_of(agreed: Agreed) -> int:
-    store = Store(agreed.scene.ours.database)
-    try:
-        return store.kept(agreed.head.id).spent
-    finally:
-        store.close()
 
 
 def budget_of(agreed: Agreed) -> tuple[int, int, int, int]:
