@@ -36,7 +36,10 @@ columns := [
 	{"name": "name", "level": 2, "category": "name", "method": "mask", "use": "select"},
 ]
 
-query := {"form": "rows", "purpose": "statistics", "columns": columns, "units": 5, "epsilon": 0, "releasable": true}
+query := {
+	"form": "rows", "purpose": "statistics", "columns": columns,
+	"units": 5, "epsilon": 0, "releasable": true, "noised": false,
+}
 
 admit := {"action": "admit", "now": now, "participant": {"id": "pt-o", "roles": ["operator"], "status": "active"}}
 

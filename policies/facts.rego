@@ -73,6 +73,7 @@ query_facts := {
 		"units": "count",
 		"epsilon": "count",
 		"releasable": "flag",
+		"noised": "flag",
 	},
 }
 

@@ -16,11 +16,11 @@ reasons contains {"code": "consumer-not-semi-honest", "form": "selector"} if {
 	not input.participant.id in input.offer.semi_honest
 }
 
-# Without epsilon an aggregate has no noise.
+# Noise costs no epsilon where another account of the same legal entity paid for the very same numbers.
 reasons contains {"code": "noise-required"} if {
 	querying
 	input.query.form == "aggregate"
-	input.query.epsilon == 0
+	not input.query.noised
 	not input.offer.exact
 }
 

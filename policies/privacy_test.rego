@@ -20,7 +20,8 @@ test_a_selector_of_rows_is_never_for_a_malicious_consumer if {
 test_an_offer_without_exact_wants_noise_of_every_aggregate if {
 	asked := {"offer": {"exact": false}, "query": {"form": "aggregate"}}
 	reasons(before, asked) == [{"code": "noise-required"}]
-	decided(before, object.union(asked, {"query": {"epsilon": 1000}})).allow
+	decided(before, object.union(asked, {"query": {"noised": true, "epsilon": 1000}})).allow
+	decided(before, object.union(asked, {"query": {"noised": true}})).allow
 	decided(before, {"offer": {"exact": false}}).allow
 }
 

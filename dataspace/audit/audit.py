@@ -38,7 +38,7 @@ from dataspace.audit.state import compare_state
 from dataspace.audit.times import TimeCheck
 from dataspace.audit.tree import Tree
 from dataspace.audit.walk import Progress, Walk
-from dataspace.audit.workers import Workers, sealed
+from dataspace.audit.workers import Workers, told
 from dataspace.errors import DataSpaceError, NotFound, TooLarge, VerificationError
 from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.key import Verifier
@@ -121,7 +121,7 @@ class _Run:
         means: Means,
     ) -> None:
         self._source, self._pinned, self._now, self._means = source, pinned, now, means
-        self._sealed = sealed(source) if means.jobs > 1 else None
+        self._told = told(source) if means.jobs > 1 else None
         self._notebook = Notebook()
         self._anchors = AnchorCheck(source, checkers, self._notebook)
         self._times = TimeCheck(means.authorities, self._notebook, now)
@@ -233,7 +233,7 @@ class _Run:
         walk = self._walk = Walk(self._source, self._notebook, tree, self._records, history)
         if self._remembered.hidden is not None:
             walk.hide(self._remembered.hidden)
-        start = None if self._sealed is None else partial(Workers, self._sealed, head.size, self._means.jobs)
+        start = None if self._told is None else partial(Workers, self._told, head.size, self._means.jobs)
         walk.run(self._remembered.begin, head.size, self._means.progress, start)
         if walk.shows_records and isinstance(self._source, AtRest):
             for index in self._source.records(head.size, head.size + WIDTH):

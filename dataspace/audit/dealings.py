@@ -44,7 +44,7 @@ class Dealings:
         self._verdicts, self._members, self._datasets, self._answers = verdicts, members, datasets, answers
         self._offers: dict[str, str] = {}  # the dataset of each offer
         self._granted_to: set[str] = set()  # agreements with a cube
-        self._spending = Spending(verdicts)
+        self._spending = Spending(verdicts, members)
 
     def offer(self, offer: str, dataset: str) -> bool:
         """Note an offer of a dataset; return whether its name is new."""

@@ -72,13 +72,14 @@ _Held = Record | Disclosure | VerificationError
 class Evidence:
     """An exported folder, as a source."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = folder = Path(folder)
         self._records = Ascending(folder / RECORDS, LINE_LIMIT, _INDEX, _read_record)
         self._inputs = Ascending(folder / INPUTS, _INPUT_LINE, _ENTRY, _read_input)
 
-    def __reduce__(self) -> tuple[type["Evidence"], tuple[Path]]:
-        return Evidence, (self._folder,)
+    def again(self) -> tuple[type["Evidence"], tuple[str]]:
+        """Return what opens the folder again."""
+        return type(self), (str(self._folder),)
 
     def __enter__(self) -> Self:
         """Look whether there is something to read.

@@ -1,7 +1,7 @@
 """The database of a service as a source: a copy of its home, or the running service's own."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -43,11 +43,12 @@ class Home:
     """A copy of a service's home: its log, and the tables beside it, all in one snapshot.
 
     Nothing in the folder is locked or written. `Home.at` reads the database at
-    a URL, in use or not, and `Home.of` one that is open in this process; that
-    one cannot be pickled.
+    a URL, in use or not, and `Home.of` one that is open in this process, which
+    no other can open.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
+        folder = Path(folder)
         self._url: str | None = None
         self._folder: Path | None = folder
         self._database: Database | None = None
@@ -66,16 +67,18 @@ class Home:
         return source
 
     @classmethod
-    def at(cls, url: str, home: Path) -> Self:
+    def at(cls, url: str, home: Path | str) -> Self:
         """Return the source in the database at `url`; `home` holds the anchor evidence beside it."""
         source = cls(home)
         source._url = url
         return source
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def again(self) -> tuple[Callable[..., "Home"], tuple[str, ...]] | None:
+        """Return what opens the snapshot again; an open database stays in its process."""
         if self._folder is None:
-            raise TypeError("an open database stays in its process: audit the home, or the database's URL")
-        return (Home, (self._folder,)) if self._url is None else (Home.at, (self._url, self._folder))
+            return None
+        folder = str(self._folder)
+        return (type(self), (folder,)) if self._url is None else (type(self).at, (self._url, folder))
 
     def __enter__(self) -> Self:
         """Open the snapshot.

@@ -1,5 +1,6 @@
 """Who takes part, by the entries, and whether it had the right to do what an entry says it did."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from dataspace.audit.told import Member, Verdicts, later
@@ -22,6 +23,16 @@ class Members:
             "credential.revoked": self._revoked,
         }
         self._verdicts = verdicts
+        self._entities: dict[str, list[str]] | None = None  # the accounts of each, when they were asked for
+
+    def accounts(self, name: str) -> list[str]:
+        """Return the participants of the same legal entity as `name`, which is alone if none is named."""
+        if self._entities is None:
+            self._entities = {}
+            for account, known in self.known.items():
+                self._entities.setdefault(known.entity, []).append(account)
+        member = self.known.get(name)
+        return self._entities[member.entity] if member and member.entity else [name]
 
     def act(
         self, index: int, name: str, time: str, role: str | None = None, who: str = "who did it"
@@ -66,14 +77,13 @@ class Members:
             self._verdicts.wrong(index, f"its status {fields['status']} is none")
         # What was lost before keeps its time: to change a suspended participant again gives it none.
         lost = before.roles if before.status == Status.ACTIVE else []
-        self.known[name] = Member(
-            sorted(fields["roles"]),
-            fields["status"],
-            index,
-            before.zones,
-            {**before.former, **dict.fromkeys(lost, later(fields["time"]))},
-            self._verdicts.missing,
-            before.entity,
+        self.known[name] = replace(
+            before,
+            roles=sorted(fields["roles"]),
+            status=fields["status"],
+            entry=index,
+            former={**before.former, **dict.fromkeys(lost, later(fields["time"]))},
+            missing=self._verdicts.missing,
         )
 
     def _belongs(self, index: int, fields: dict[str, Any]) -> None:
@@ -83,7 +93,8 @@ class Members:
             name = fields["participant"]
             self._verdicts.unknown(index, f"{name} was not admitted before", name)
         else:
-            member.entity = fields["entity_sha256"]
+            member.entity, self._entities = fields["entity_sha256"], None
+            member.named_until, member.named_missing = later(fields["time"]), self._verdicts.missing
 
     def _assigned(self, index: int, fields: dict[str, Any]) -> None:
         self.act(index, fields["by"], fields["time"], _OPERATOR, "who assigned it")

@@ -50,8 +50,9 @@ class Remote:
         self._client: httpx2.Client | None = None
         self._is_auditor = False
 
-    def __reduce__(self) -> tuple[type["Remote"], tuple[str, str | None]]:
-        return Remote, (self._url, self._token)
+    def again(self) -> tuple[type["Remote"], tuple[str, ...]]:
+        """Return what asks the service again, as the same auditor."""
+        return type(self), (self._url,) if self._token is None else (self._url, self._token)
 
     def __repr__(self) -> str:
         return f"Remote({self._url!r})"

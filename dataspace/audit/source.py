@@ -9,7 +9,7 @@ show to this auditor is NotFound, and the message says why: not checked.
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
@@ -149,12 +149,15 @@ class Decisions(Protocol):
 class Source(Log, Publications, Decisions, AbstractContextManager[Any], Protocol):
     """A ledger to be audited: one thread opens it, reads it, closes it.
 
-    Nothing is read before it is entered. It can be pickled while it is closed,
-    so that worker processes open it too, each for its own range. An
-    implementation MUST bound what it reads for one call, MUST NOT change the
-    evidence, and MUST raise VerificationError for what the log should hold and
-    does not, Unavailable or Malformed when it cannot tell.
+    Nothing is read before it is entered. An implementation MUST bound what it
+    reads for one call, MUST NOT change the evidence, and MUST raise
+    VerificationError for what the log should hold and does not, Unavailable or
+    Malformed when it cannot tell.
     """
+
+    def again(self) -> tuple["Callable[..., Source]", tuple[str, ...]] | None:
+        """Return what makes such a source of which texts, closed, in a worker process; None: nothing does."""
+        ...
 
 
 @runtime_checkable

@@ -14,7 +14,6 @@ def open_source(target: str, token: str | None = None) -> Source:
     """Return the source that `target` names: a service's URL, a copy of a home, or an evidence folder.
 
     `token` is an auditor's, and is sent to nobody but the service at the URL.
-    The source can be pickled, open or not: what is unpickled is closed.
 
     Raises:
         Unavailable: there is nothing to audit there.

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from dataspace.audit.members import Members
 from dataspace.audit.told import Agreed, Verdicts
 from dataspace.catalog.models import Form
 from dataspace.errors import DataSpaceError
@@ -28,8 +29,8 @@ _OF_ONE_UNIT: Final = frozenset({Form.AGGREGATE, Form.ENCRYPTED, Form.SEALED, Fo
 class Spending:
     """Holds what entries cost against what agreements grant."""
 
-    def __init__(self, verdicts: Verdicts) -> None:
-        self._verdicts = verdicts
+    def __init__(self, verdicts: Verdicts, members: Members) -> None:
+        self._verdicts, self._members = verdicts, members
         # Of each consumer and dataset: what all its agreements spent, and the most that one of them grants.
         self._epsilon: dict[tuple[str, str], list[int]] = {}
 
@@ -89,7 +90,7 @@ class Spending:
                 )
                 self._verdicts.wrong(index, problem)
         if epsilon:
-            self._check_privacy(index, agreed, epsilon)
+            self._check_privacy(index, fields["time"], agreed, epsilon)
 
     def _check_charge(self, index: int, fields: dict[str, Any]) -> None:
         """Hold what was answered or granted against the least that it costs: a refusal alone is free."""
@@ -98,17 +99,39 @@ class Spending:
         if fields["kind"] == "cube.granted" and not fields["epsilon"]:
             self._verdicts.wrong(index, "it costs no epsilon, and every cube does")
 
-    def _check_privacy(self, index: int, agreed: Agreed, epsilon: int) -> None:
+    def _check_privacy(self, index: int, time: str, agreed: Agreed, epsilon: int) -> None:
         """Hold what a consumer spent on a dataset against the most that any of its agreements grants.
 
         Privacy is lost once, however many agreements there are.
         """
         sums = self._sums(agreed)
         sums[0] += epsilon
-        if sums[0] > sums[1] and agreed.epsilon <= agreed.terms["epsilon"]:
-            consumer, dataset = agreed.terms["consumer"], agreed.terms["dataset"]
-            problem = f"epsilon spent by {consumer} on {dataset} is {sums[0]}, the most granted is {sums[1]}"
-            self._verdicts.wrong(index, problem)
+        if agreed.epsilon > agreed.terms["epsilon"]:
+            return  # told already
+        if sums[0] > sums[1]:
+            self._verdicts.wrong(index, _over(agreed.terms["consumer"], agreed, *sums))
+        else:
+            self._check_entity(index, time, agreed)
+
+    def _check_entity(self, index: int, time: str, agreed: Agreed) -> None:
+        """Do so for all accounts of the consumer's legal entity together.
+
+        An account that was named one of it a moment ago may have begun to spend before.
+        """
+        consumer, dataset = agreed.terms["consumer"], agreed.terms["dataset"]
+        accounts = self._members.accounts(consumer)
+        named = [self._members.known[account] for account in accounts if len(accounts) > 1]
+        if not named or any(time <= one.named_until for one in named):
+            return
+        sums = [self._epsilon.get((account, dataset), [0, 0]) for account in accounts]
+        spent, most = sum(one[0] for one in sums), max(one[1] for one in sums)
+        if spent > most:
+            problem = _over(f"the entity of {consumer}", agreed, spent, most)
+            self._verdicts.stale(index, problem, consumer, min(one.named_missing for one in named))
 
     def _sums(self, agreed: Agreed) -> list[int]:
         return self._epsilon.setdefault((agreed.terms["consumer"], agreed.terms["dataset"]), [0, 0])
+
+
+def _over(who: str, agreed: Agreed, spent: int, most: int) -> str:
+    return f"epsilon spent by {who} on {agreed.terms['dataset']} is {spent}, the most granted is {most}"

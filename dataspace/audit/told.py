@@ -56,7 +56,9 @@ class Member:
     """A participant: its roles, its status, the zones an auditor is bounded to, the digest of its entity.
 
     What its `former` roles allowed it may still do until the time of each. When
-    `entry` told all this, so many records before it were `missing`.
+    `entry` told all this, so many records before it were `missing`; when its
+    entity was named, `named_missing`, and until `named_until` it may still spend
+    what it began to before.
     """
 
     roles: list[str]
@@ -66,6 +68,8 @@ class Member:
     former: dict[str, str] = field(default_factory=dict)
     missing: int = 0
     entity: str = ""
+    named_until: str = ""
+    named_missing: int = 0
 
     def lately(self, role: str | None, time: str) -> bool:
         """Return whether it had a role, or any, so shortly before `time` that its act was under way."""

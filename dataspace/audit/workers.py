@@ -6,11 +6,12 @@ worker that dies leaves behind: an audit ends with as many cores as there are.
 """
 
 import os
-import pickle
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from importlib import import_module
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -36,8 +37,9 @@ class Worker:
         """Open the source, so that the first reading does not take longer than the others."""
         if self._reader is None:
             os.chdir(request["folder"])
-            # Written by the process that started this one, which nobody else can write to.
-            source: Source = pickle.loads(request["source"])  # noqa: S301
+            name, *texts = request["source"]
+            module, _, maker = name.partition(":")
+            source: Source = attrgetter(maker)(import_module(module))(*texts)
             self._reader = Reader(source.__enter__(), request["size"])
 
     def read(self, request: dict[str, Any]) -> Reading:
@@ -49,9 +51,9 @@ class Worker:
 
 
 class Workers:
-    """`jobs` processes that read the `source`, which is closed when it is given; `size` is the log's."""
+    """`jobs` processes that read the source `told`; `size` is the log's."""
 
-    def __init__(self, source: bytes, size: int, jobs: int) -> None:
+    def __init__(self, source: Sequence[str], size: int, jobs: int) -> None:
         self._opening = {"source": source, "size": size, "folder": os.getcwd()}  # noqa: PTH109
         self._jobs = jobs
         self._pool = Pool(f"{__name__}:{Worker.__name__}", workers=jobs, memory=_ADDRESSES, deadline=_SECONDS)
@@ -97,9 +99,7 @@ class Workers:
             return None
 
 
-def sealed(source: Source) -> bytes | None:
-    """Return a closed source for workers to open; None when it can be read in this process alone."""
-    try:
-        return pickle.dumps(source)
-    except (TypeError, pickle.PicklingError):
-        return None
+def told(source: Source) -> tuple[str, ...] | None:
+    """Return a source for workers to open, by name and texts; None when this process alone can read it."""
+    again = source.again()
+    return again and (f"{again[0].__module__}:{again[0].__qualname__}", *again[1])

@@ -18,7 +18,8 @@ class Ask:
     """What is asked: form, digest of the query, its columns as the policy sees them, the most it costs.
 
     `releasable` says that the consumer may know all that its query is computed
-    with; what is not is for those that the offer names semi-honest. `kept`: the
+    with; what is not is for those that the offer names semi-honest. `noised`:
+    every number of the answer has noise, whoever paid for it. `kept`: the
     same question, which the digest names whole, gets the same answer again, at no
     cost (`repeat`), until the time `until` if there is one.
     """
@@ -28,6 +29,7 @@ class Ask:
     columns: Sequence[Mapping[str, Any]]
     charge: Charge
     releasable: bool = True
+    noised: bool = False
     kept: bool = False
     until: datetime | None = None
 
@@ -40,6 +42,7 @@ class Ask:
             "units": self.charge.units,
             "epsilon": self.charge.epsilon,
             "releasable": self.releasable,
+            "noised": self.noised,
         }
 
 

@@ -7,12 +7,13 @@ What is computed on the way is exact and never leaves: cells of bounded
 contributions (`bounded`, `cells`), to which a worker adds noise, and of which it
 leaves out groups that are too small by a noised count (`privacy.noised`). Nothing
 of the answer's outcome but its noised values depends on data: an answer without
-groups is an answer, and costs what any other does (attack QY-12).
+groups is an answer, and costs what any other does (attack QY-12). Nor does its time:
+what is computed is done at a multiple of a bucket, or refused then (attack QY-21).
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -33,18 +34,22 @@ from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Answer, Ask, Computed, Conductor
 from dataspace.transfer.engine import Engine
 from dataspace.transfer.normal import as_asked
+from dataspace.transfer.pace import Pace
 from dataspace.transfer.plan import Measure, Plan
 from dataspace.transfer.query import Query, parse, resolve
 from dataspace.transfer.repeat import Repeats
 from dataspace.transfer.statement import Function
 from dataspace.wire import JSON
 
+BUCKET: Final = 100  # milliseconds, of which the computing of an answer takes a multiple
+
 
 class NoisedAnswers:
     """Answers aggregates with noise; `noiser` is the pool that holds OpenDP."""
 
-    def __init__(self, space: Space, engine: Engine, noiser: Pool) -> None:
+    def __init__(self, space: Space, engine: Engine, noiser: Pool, *, pace: Pace | None = None) -> None:
         self._space = space
+        self._pace = pace or Pace()
         self._engine = engine
         self._noiser = noiser
         self._conductor = Conductor(space)
@@ -73,11 +78,10 @@ class NoisedAnswers:
             plan = resolve(query, case.columns, Form.AGGREGATE, case.protection())
             bounded = bounded_plan(plan, wanted, case.version.rows)
         except Refused as error:
-            ask = Ask(Form.AGGREGATE, digest, (), Charge(1))
+            ask = Ask(Form.AGGREGATE, digest, (), Charge(1), noised=True)
             raise self._conductor.refuse(case, ask, error) from error
-        # Under an offer without exact aggregates the policy wants epsilon, whatever it was spent on before.
-        charge = Charge(1) if shared and case.offer.exact else Charge(1, wanted.epsilon)
-        ask = Ask(Form.AGGREGATE, digest, plan.uses(), charge, kept=True)
+        charge = Charge(1) if shared else Charge(1, wanted.epsilon)
+        ask = Ask(Form.AGGREGATE, digest, plan.uses(), charge, noised=True, kept=True)
         return self._conductor.conduct(
             case,
             ask,
@@ -92,6 +96,14 @@ class NoisedAnswers:
         self, case: Case, plan: Plan, bounded: BoundedPlan, noise: Noise, decision: Decision
     ) -> Computed:
         least = _least(case, decision)
+        with self._pace.kept(BUCKET, self._pace.now()):
+            found = self._noised(case, plan, bounded, noise, least=least)
+        content = _document(plan, bounded, noise, found)
+        return Computed(content, JSON, _facts(least), Charge(1, noise.epsilon))
+
+    def _noised(
+        self, case: Case, plan: Plan, bounded: BoundedPlan, noise: Noise, *, least: int
+    ) -> Mapping[str, Any]:
         try:
             cells = self._engine.bounded(case.payload(self._space), plan.table, bounded.request)
         except TooLarge as error:
@@ -104,9 +116,8 @@ class NoisedAnswers:
             "noise": noise.to_json(),
             "min_group": least,
         }
-        found = self._noiser.call("noise", request)
-        content = _document(plan, bounded, noise, found)
-        return Computed(content, JSON, _facts(least), Charge(1, noise.epsilon))
+        noised: Mapping[str, Any] = self._noiser.call("noise", request)
+        return noised
 
 
 def question(query: Query, noise: Noise, columns: Sequence[Column]) -> str:

@@ -91,6 +91,7 @@ def query(form: str = "aggregate", units: int = 1, epsilon: int = 0, version: in
             "units": units,
             "epsilon": epsilon,
             "releasable": True,
+            "noised": False,
         },
         result={
             "rows": 10,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,15 +89,28 @@ def test_a_range_of_a_folder_is_what_the_whole_says_of_it(evidence: Copy) -> Non
 
 
 def test_a_source_opens_again_in_another_process(evidence: Copy, home: Copy) -> None:
-    for source in (Evidence(evidence.folder), Home(home.folder), Remote("http://127.0.0.1:1", "token")):
-        assert type(pickle.loads(pickle.dumps(source))) is type(source)  # noqa: S301 - our own
-    with pickle.loads(pickle.dumps(Evidence(evidence.folder))) as again:  # noqa: S301
-        assert len(again.records(0, 600)) == 600
+    database = Home.at(f"sqlite:///{home.folder}/dataspace.db", home.folder)
+    remote = Remote("http://127.0.0.1:1", "token")
+    for source in (
+        Evidence(evidence.folder),
+        Home(home.folder),
+        database,
+        remote,
+        Remote("http://127.0.0.1:1"),
+    ):
+        found = source.again()
+        assert found
+        made = found[0](*found[1])
+        assert type(made) is type(source)
+        assert made.again() == found
+    for source in (Evidence(evidence.folder), Home(home.folder), database):
+        make, texts = source.again() or (Home, ())
+        with make(*texts) as again:
+            assert len(again.records(0, 600)) == 600
 
 
 def test_an_open_database_stays_in_its_process(scene: Scene) -> None:
-    with pytest.raises(TypeError, match="stays in its process"):
-        pickle.dumps(Home.of(scene.database))
+    assert Home.of(scene.database).again() is None
 
 
 def test_a_token_is_in_no_text_of_its_source() -> None:

@@ -7,12 +7,12 @@ from concurrent.futures import wait
 
 import pytest
 
-from dataspace.audit import walk
+from dataspace.audit import walk, workers
 from dataspace.audit.audit import Means
 from dataspace.audit.report import Report
-from dataspace.audit.sources import Evidence, Home, Source
+from dataspace.audit.sources import Evidence, Home
 from dataspace.audit.stretch import Reader, Reading, Stretch
-from dataspace.audit.workers import Workers, sealed
+from dataspace.audit.workers import Workers
 from tests.audit.conftest import Copy, told
 from tests.audit.scene import Scene
 
@@ -61,7 +61,11 @@ def test_two_processes_find_what_one_finds(home: Copy, what: str) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_workers_read_all_but_the_first_stretch(evidence: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("source", [Evidence, Home])
+def test_workers_read_all_but_the_first_stretch(
+    source: type[Evidence] | type[Home], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy: Copy = request.getfixturevalue(source.__name__.lower())
     here, read = [], Reader.read
 
     def noted(self: Reader, stretch: Stretch) -> Reading:
@@ -69,7 +73,7 @@ def test_workers_read_all_but_the_first_stretch(evidence: Copy, monkeypatch: pyt
         return read(self, stretch)
 
     monkeypatch.setattr(Reader, "read", noted)
-    report = evidence.audit(Evidence(evidence.folder), means=TWO)
+    report = copy.audit(source(copy.folder), means=TWO)
     assert report.ok, told(report)
     assert here == [0]
 
@@ -100,13 +104,8 @@ def test_a_small_log_starts_no_process(home: Copy, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_open_database_is_read_in_its_own_process(scene: Scene) -> None:
-    assert sealed(Home.of(scene.database)) is None
+    assert workers.told(Home.of(scene.database)) is None
     assert scene.audit(Home.of(scene.database), means=TWO).ok
-
-
-@pytest.mark.parametrize("source", [Evidence, Home])
-def test_a_closed_source_can_be_opened_by_workers(home: Copy, source: type[Source]) -> None:
-    assert sealed(source(home.folder)) is not None  # type: ignore[call-arg]
 
 
 def test_a_worker_that_reads_files_loads_no_database_library() -> None:

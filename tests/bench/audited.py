@@ -36,18 +36,12 @@ _PLENTY = 1 << 40
 class Tiles(Evidence):
     """A folder of evidence whose records are not shown."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Tiles, (self._folder,)
-
     def records(self, start: int, end: int) -> dict[int, Record]:  # noqa: ARG002
         raise NotFound("the tree alone")
 
 
 class Rows(Home):
     """A database whose records are not shown."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Rows, (self._folder,)
 
     def records(self, start: int, end: int) -> dict[int, Record]:  # noqa: ARG002
         raise NotFound("the tree alone")

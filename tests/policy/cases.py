@@ -65,6 +65,7 @@ def query(stage: str = "before", **changed: Any) -> dict[str, Any]:
             "units": 1,
             "epsilon": 0,
             "releasable": True,
+            "noised": False,
         },
     }
     if stage == "after":

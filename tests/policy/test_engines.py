@@ -35,6 +35,14 @@ def test_a_denial_says_what_was_asked_and_what_was_agreed(engine: PolicyEngine) 
     assert (reason.code, reason.facts) == ("purpose-not-agreed", {"asked": "广告", "agreed": "statistics"})
 
 
+def test_an_aggregate_without_noise_needs_an_offer_that_is_exact(engine: PolicyEngine) -> None:
+    asked: dict[str, Any] = {"query__form": "aggregate", "offer__exact": False}
+    assert codes(engine, query(**asked, query__epsilon=1000)) == ["noise-required"]
+    # Somebody else of the legal entity has paid for it.
+    assert codes(engine, query(**asked, query__noised=True)) == []
+    assert codes(engine, query(query__form="aggregate")) == []
+
+
 def test_a_decision_names_its_bundle_and_its_input(engine: PolicyEngine) -> None:
     decision = engine.decide(query())
     assert decision.policy == hashlib.sha256(engine.bundle()).hexdigest() == engine.digest

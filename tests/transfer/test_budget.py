@@ -22,7 +22,7 @@ from dataspace.participants.access import Caller
 from dataspace.participants.models import Participant, Role
 from dataspace.transfer.ask import Ask, Computed
 from dataspace.transfer.budget import Charge, budget_of
-from dataspace.transfer.case import read_case
+from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Conductor
 from dataspace.transfer.mark import FILE, Mark
 from tests.simulator import Simulator, people, simulated
@@ -46,6 +46,19 @@ def _together(act: Callable[[int], bool]) -> int:
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         return sum(pool.map(one, range(CLIENTS)))
+
+
+def _conducted(conductor: Conductor, case: Case, number: int) -> bool:
+    """Ask a question of its own for a tenth of an epsilon; return whether it was answered."""
+    charge = Charge(1, 100_000)
+    with suppress(PolicyDenied, Conflict):
+        conductor.conduct(
+            case,
+            Ask(Form.AGGREGATE, f"{number:064x}", (), charge, noised=True),
+            lambda _: Computed(b"{}", "application/json", FACTS, charge),
+        )
+        return True
+    return False
 
 
 def test_qy_09_of_a_hundred_at_once_exactly_as_many_win_as_the_epsilon_is_enough_for(
@@ -73,20 +86,36 @@ def test_qy_09_of_a_hundred_at_once_exactly_as_many_win_as_the_epsilon_is_enough
 
     assert _together(naive) > 7
 
-    def ask_for_it(number: int) -> bool:
-        charge = Charge(1, 100_000)
-        with suppress(PolicyDenied, Conflict):
-            conductor.conduct(
-                case,
-                Ask(Form.AGGREGATE, f"{number:064x}", (), charge),
-                lambda _: Computed(b"{}", "application/json", FACTS, charge),
-            )
-            return True
-        return False
-
-    assert _together(ask_for_it) == 7
+    assert _together(lambda number: _conducted(conductor, case, number)) == 7
     assert spent(space, consumer, agreement) == (7, 700_000)
     assert state(space, consumer, agreement) == "SUSPENDED"
+    space.audit()
+
+
+def test_qy_09_accounts_of_one_legal_entity_that_race_win_together_as_often_as_one(space: Simulator) -> None:
+    consumer, agreement = agreed(space, 310, epsilon=700_000, units=CLIENTS + 1, exact=False)
+    accounts = [consumer, *(space.consumer() for _ in range(3))]
+    theirs = [agreement, *(space.agreed(one, agreement.offer) for one in accounts[1:])]
+    for one in accounts:
+        space.service.membership.change(space.operator, one.id, entity="91110000100000000X")
+    with space.service.space.database.reading() as session:
+        cases = [
+            read_case(session, space.service.space, one, found.id)
+            for one, found in zip(accounts, theirs, strict=True)
+        ]
+    left, lock = dict.fromkeys(range(4), 700_000), threading.Lock()
+
+    def naive(number: int) -> bool:
+        # Without a race, and for each account by itself.
+        with lock:
+            left[number % 4] -= 100_000
+            return left[number % 4] >= 0
+
+    assert _together(naive) == 28
+    conductor = Conductor(space.service.space)
+    assert _together(lambda number: _conducted(conductor, cases[number % 4], number)) == 7
+    used = [spent(space, one, found) for one, found in zip(accounts, theirs, strict=True)]
+    assert [sum(parts) for parts in zip(*used, strict=True)] == [7, 700_000]
     space.audit()
 
 
@@ -107,14 +136,17 @@ def test_qy_08_accounts_of_one_legal_entity_share_one_privacy_budget(space: Simu
     space.audit()
 
 
-def test_qy_08_the_same_question_of_two_accounts_of_one_entity_has_one_noise(space: Simulator) -> None:
-    consumer, agreement = agreed(space, 302)
+@pytest.mark.parametrize("exact", [True, False])
+def test_qy_08_the_same_question_of_two_accounts_of_one_entity_has_one_noise(
+    space: Simulator, exact: bool
+) -> None:
+    consumer, agreement = agreed(space, 302 + exact, exact=exact)
     puppet, stranger = space.consumer(), space.consumer()
     theirs = {one.id: space.agreed(one, agreement.offer) for one in (puppet, stranger)}
     for one, written in ((consumer, "9111 0000 1000 0000 0x"), (puppet, "91110000100000000X")):
         space.service.membership.change(space.operator, one.id, entity=written)
     first = ask(space, consumer, agreement)
-    again = ask(space, puppet, theirs[puppet.id])
+    again = ask(space, puppet, theirs[puppet.id], COUNTS.lower())
     other = ask(space, stranger, theirs[stranger.id])
     assert again.content == first.content
     assert again.entry != first.entry

@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 
 from dataspace.catalog.models import Form
-from dataspace.errors import Malformed, NotFound, PolicyDenied, Unprocessable
+from dataspace.errors import Malformed, NotFound, PolicyDenied, TooLarge, Unprocessable
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
 from dataspace.privacy.noise import add_noise
+from dataspace.privacy.suppression import CELLS_LIMIT
 from dataspace.transfer.ask import Ask, Computed
 from dataspace.transfer.budget import Charge
 from dataspace.transfer.case import read_case
 from dataspace.transfer.conduct import Conductor
+from dataspace.transfer.noised import NoisedAnswers
+from dataspace.transfer.pace import Pace
 from tests.simulator import Simulator
 from tests.transfer.noised import COUNTS, agreed, ask, spent, told
 
@@ -185,6 +188,48 @@ def test_a_subject_counts_with_so_many_rows_as_it_may(space: Simulator) -> None:
     agreement = space.agreed(consumer, registered.offer)
     [[n]] = told(ask(space, consumer, agreement, "SELECT COUNT(*) FROM data", epsilon=4_000_000))["rows"]
     assert abs(n - 300) < 30  # and not 699
+    space.audit()
+
+
+def test_qy_21_what_is_computed_takes_a_multiple_of_one_time(space: Simulator) -> None:
+    consumer, agreement = agreed(space, 1807)
+    service = space.service.noised
+    now, slept = [0.0], list[float]()
+
+    def seconds(works: float, sql: str) -> float:
+        """Return how long an answer takes when each look at the clock is so much later than the last."""
+
+        def look() -> float:
+            now[0] += works
+            return now[0]
+
+        pools = service._engine, service._noiser
+        paced = NoisedAnswers(service._space, *pools, pace=Pace(look, slept.append))
+        began = len(slept)
+        paced.query(consumer, agreement.id, sql, {"epsilon": 1_000})
+        return works + sum(slept[began:])
+
+    quick, slow = (f"SELECT COUNT(*) FROM data WHERE income > {bound}" for bound in (3000, 3001))
+    # The naive service tells each as soon as it is done: the attacker sees 3 ms or 70.
+    assert [round(seconds(works, sql), 6) for works, sql in ((0.003, quick), (0.07, slow))] == [0.1, 0.1]
+    assert round(seconds(0.13, quick + " AND age < 50"), 6) == 0.2
+    # What was answered before is told at once: its time tells nothing that is not known.
+    assert seconds(0.5, quick) == 0.5
+    assert len(slept) == 3
+    space.audit()
+
+
+def test_qy_21_a_refusal_of_what_was_computed_is_paced_too(space: Simulator) -> None:
+    consumer, agreement = agreed(space, CELLS_LIMIT + 1)
+    slept, service = list[float](), space.service.noised
+    pools = service._engine, service._noiser
+    paced = NoisedAnswers(service._space, *pools, pace=Pace(lambda: 7.0, slept.append))
+    sql = "SELECT income, COUNT(*) FROM data GROUP BY income"
+    with pytest.raises(TooLarge):
+        paced.query(consumer, agreement.id, sql, {"epsilon": 1000})
+    assert slept == [0.1]
+    # How many groups there are was told: that costs what the answer would have.
+    assert spent(space, consumer, agreement) == (0, 1000)
     space.audit()
 
 

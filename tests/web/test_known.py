@@ -14,10 +14,10 @@ from tests.web.words import PAGE, form_of, log_in, own
 Client = TestClient[Litestar]
 
 
-def _see(space: Simulator, client: Client, caller: Caller, path: str) -> str:
+def _see(space: Simulator, client: Client, caller: Caller, path: str, language: str = "en") -> str:
     client.cookies.clear()
     log_in(space, client, caller)
-    client.cookies.set("language", "en")
+    client.cookies.set("language", language)
     return " ".join(client.get(path, headers=PAGE).text.split())
 
 
@@ -83,6 +83,15 @@ def test_agreements_show_titles_and_the_names_one_may_know(space: Simulator, cli
     assert "a dataset <code>ds-" in page
     assert consumer.id in page
     assert "lab <code>" not in page
+
+
+def test_agreements_show_a_purpose_in_words(space: Simulator, client: Client) -> None:
+    consumer = space.consumer()
+    space.agreed(consumer, space.registered(space.provider(), people(349), subjects=["number"]).offer)
+    for language, words in (("en", "Statistics"), ("zh", "统计分析")):
+        page = _see(space, client, consumer, "/portal/agreements", language)
+        assert page.count(f"<dd>{words}</dd>") == 2  # of the negotiation and of the agreement
+        assert "<dd>statistics</dd>" not in page
 
 
 def test_without_a_subject_column_the_pages_warn(space: Simulator, client: Client) -> None:

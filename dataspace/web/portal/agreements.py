@@ -52,6 +52,7 @@ def overview(
         agreements=agreements,
         burning=[one for one in burning if one.granted],
         known=known(service, caller, named),
+        packs=service.space.packs,
     )
 
 
