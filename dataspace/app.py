@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, func, select
 
 from dataspace import migrations
-from dataspace.assembly import assemble
 from dataspace.database import Database
 from dataspace.errors import Malformed, Unavailable, VerificationError
 from dataspace.keys import KeyStore, open_keys
@@ -31,10 +30,11 @@ from dataspace.settings import Settings
 from dataspace.space import Space, utc_now
 from dataspace.transfer.mark import Mark
 from dataspace.transfer.peers import PEER_KEYS, public_peer_keys
-from dataspace.transfer.repeat import Repeats
-from dataspace.web.service import Service
 from dataspace.worker import Job, Worker
 from dataspace.zones.pack import Pack, load_packs
+
+if TYPE_CHECKING:
+    from dataspace.web.service import Service
 
 _LOG = logging.getLogger("dataspace")
 _EXPIRE_SECONDS = 3600.0
@@ -127,7 +127,7 @@ def open_space(settings: Settings, clock: Callable[[], datetime] = utc_now) -> I
 @contextmanager
 def open_service(
     settings: Settings, clock: Callable[[], datetime] = utc_now, *, warm: bool = False
-) -> Iterator[Service]:
+) -> Iterator["Service"]:
     """Open a space for serving; its workers and its database are closed with the context.
 
     `warm` starts every worker process at once, in the background, and not at its first call.
@@ -137,13 +137,17 @@ def open_service(
         Conflict: another process serves this home.
 
     """
+    from dataspace.assembly import assemble  # noqa: PLC0415 - slow, and most commands serve nothing
+
     with ExitStack() as stack:
         space = stack.enter_context(_space(settings, _packs(settings), open_keys(settings.keys), clock))
         yield assemble(space, _begin(space), stack, warm=warm)
 
 
-def jobs(service: Service) -> Worker:
+def jobs(service: "Service") -> Worker:
     """Return the periodic jobs of a space, not started."""
+    from dataspace.transfer.repeat import Repeats  # noqa: PLC0415 - as slow
+
     return Worker(
         [
             Job("publish", float(service.space.settings.publish_seconds), service.publisher.publish),

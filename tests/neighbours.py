@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class Neighbour:
     dataset: str
     agreement: Agreement
     sdk: DataSpace
+    server: ExitStack = field(default_factory=ExitStack)
+
+    def start(self) -> None:
+        """Serve the space at its address; `server.close()` ends that."""
+        self.server.enter_context(served(self.space, int(self.url.rpartition(":")[2])))
 
 
 def peer_keys(home: Path) -> FileKeys:
@@ -72,8 +77,9 @@ def neighbours(folder: Path, names: Sequence[str], rows: int = 600) -> Iterator[
         for place, name in enumerate(names):
             settings = {"peers": str(path), "origin": f"localhost/{name}", "workers": 1}
             space = stack.enter_context(simulated(folder / name, **settings))
-            url = stack.enter_context(served(space, ports[name]))
-            found[name] = settled(name, space, url, rows + place)
+            found[name] = settled(name, space, f"http://127.0.0.1:{ports[name]}", rows + place)
+            found[name].start()
+            stack.callback(found[name].server.close)
             stack.callback(found[name].sdk.close)
         yield found
 

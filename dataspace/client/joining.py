@@ -8,8 +8,9 @@
 
 Each zone masks its part so that only the sum of all tells anything, and
 encrypts it under the consumer's key, so that no service reads the sum. Each
-charges its own agreement. When a zone does not answer, the same question can be
-asked again: what was computed is not computed, nor charged, a second time.
+charges its own agreement. A zone that does not answer, or cannot bring its part to
+the coordinator, is asked again for half a minute, and the same question can be asked
+later: what was computed is not computed, nor charged, a second time.
 """
 
 import hmac
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dataspace.client.http import Http
 from dataspace.client.providing import part
 from dataspace.client.totals import JointTable, ZonePart
-from dataspace.errors import DataSpaceError, Malformed, VerificationError
+from dataspace.errors import Conflict, DataSpaceError, Malformed, Unavailable, VerificationError
 from dataspace.wire import ENVELOPE
 from dataspace.wire.joint import CELLS_LIMIT, LIFETIME_SECONDS, Cell, Job, Measure
 from dataspace.wire.part import Request, Sum
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 _BUDGET: Final = 24  # bits of noise budget; an honest sum has 70 and more left
 _SECONDS: Final = 180.0  # a zone draws noise for each value, and brings its part to another service
+_PATIENCE: Final = 30.0  # seconds: a service that is started again is back by then
+_FIRST_PAUSE, _LAST_PAUSE = 1.0, 4.0
+_LASTS: Final = LIFETIME_SECONDS - 3600  # of a zone whose clock is up to an hour behind, too
 _TOLD: Final = ("job", "peer", "entry", "sha256", "units", "epsilon", "price", "delivered")
 
 
@@ -45,19 +49,36 @@ class JointQuestion:
     _spaces: Mapping[str, "Joining"] = field(repr=False)
     _keys: "Keys" = field(repr=False)
 
-    def ask(self) -> JointTable:
-        """Ask every zone, then the coordinator for the sum.
+    def ask(self, patience: float = _PATIENCE) -> JointTable:
+        """Ask every zone, then the coordinator for the sum; again while one of them is away.
 
-        After Unavailable or Conflict ask again: nothing is charged twice. What
-        is raised has the zone's name in `facts["peer"]`.
+        That costs nothing: a zone that has made its part delivers it again.
+        After so many seconds of `patience` it is the caller's to ask again
+        later. What is raised has the zone's name in `facts["peer"]`.
 
         Raises:
+            Unavailable: a service does not answer.
             Conflict: parts are missing yet; `facts["missing"]` has the names.
             PolicyDenied: a zone denies it. What zones before it answered is charged.
             VerificationError: the sum is not of the zones' parts, or they do not add up.
 
         """
-        zones = {peer: self._part(peer) for peer in self.job.peers}
+        until, pause, zones = time.monotonic() + patience, _FIRST_PAUSE, dict[str, ZonePart]()
+        while True:
+            try:
+                return self._table(zones)
+            except (Unavailable, Conflict) as error:
+                passing = isinstance(error, Unavailable) or "missing" in error.facts
+                if not passing or time.monotonic() + pause > until:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
+
+    def _table(self, zones: dict[str, ZonePart]) -> JointTable:
+        for peer in self.job.peers:
+            told = self._part(peer)
+            # Of a zone that is asked again what it told first stays: that call was charged.
+            zones.setdefault(peer, told)
         found = Sum.decode(self._spaces[self.job.coordinator].joint_sum(self.job.id))
         bound = hmac.compare_digest(found.job_sha256, self.job.sha256) and found.key == self.job.key
         if not bound or found.job != self.job.id or len(found.vectors) != self.job.vectors:
@@ -166,7 +187,7 @@ def prepare_joint(  # noqa: PLR0913 - the parts of one question
     max_rows: int = 1,
     cells: Sequence[Cell] | None = None,
     coordinator: str = "",
-    seconds: int = LIFETIME_SECONDS - 60,
+    seconds: int = _LASTS,
 ) -> JointQuestion:
     """Return a question for the zones of `spaces`, not yet asked; nothing is charged.
 

@@ -14,7 +14,7 @@ from dataspace.wire.joint import Cell, Job, Measure
 class ZonePart:
     """What a zone says of its part: `entry` in its own ledger has `sha256`; `epsilon` is in millionths.
 
-    Units, epsilon and price (in fen) are what the last call cost: 0 when repeated.
+    Units, epsilon and price (in fen) are what this asking cost: 0 when an earlier one was charged.
     """
 
     peer: str

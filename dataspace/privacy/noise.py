@@ -107,18 +107,20 @@ def _root(epsilon: int) -> float:
 def _laplace(spread: float, sensitivity: int, epsilon: int, parts: int) -> Any:
     dp = _library()
     # Not T=int, which OpenDP reads as 32 bits and saturates.
-    made = dp.m.make_laplace(dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64"), scale=spread)
+    domain = dp.domains.vector_domain(dp.domains.atom_domain(T="i64"))
+    made = dp.measurements.make_laplace(domain, dp.metrics.l1_distance(T="i64"), scale=spread)
     _ensure(made.map(sensitivity), epsilon // parts)
     return made
 
 
 def _gaussian(spread: float, sensitivity: int, epsilon: int, parts: int) -> Any:
     dp = _library()
-    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="i64")
+    domain = dp.domains.vector_domain(dp.domains.atom_domain(T="i64"))
+    space = domain, dp.metrics.l2_distance(T="i64")
     # All parts together lose as much as one of this scale.
-    whole = dp.m.make_gaussian(*space, scale=spread / math.sqrt(parts))
-    _ensure(dp.c.make_zCDP_to_approxDP(whole).map(sensitivity).epsilon(DELTA), epsilon)
-    return dp.m.make_gaussian(*space, scale=spread)
+    whole = dp.measurements.make_gaussian(*space, scale=spread / math.sqrt(parts))
+    _ensure(dp.combinators.make_zCDP_to_approxDP(whole).map(sensitivity).epsilon(DELTA), epsilon)
+    return dp.measurements.make_gaussian(*space, scale=spread)
 
 
 def _ensure(lost: float, charged: int) -> None:
@@ -127,10 +129,15 @@ def _ensure(lost: float, charged: int) -> None:
 
 
 def _library() -> Any:
-    import opendp.prelude as dp  # noqa: PLC0415
+    # Not the prelude: it imports scikit-learn where there is one, and every worker would wait seconds for it.
+    import opendp.combinators  # noqa: PLC0415
+    import opendp.domains  # noqa: PLC0415
+    import opendp.measurements  # noqa: PLC0415
+    import opendp.metrics  # noqa: PLC0415
+    import opendp.mod  # noqa: PLC0415
 
-    dp.enable_features("contrib")
-    return dp
+    opendp.mod.enable_features("contrib")
+    return opendp
 
 
 MECHANISMS: Final = {Mechanism.LAPLACE: _laplace, Mechanism.GAUSSIAN: _gaussian}

@@ -164,7 +164,8 @@ def _process(target: str, limits: tuple[int, int], descriptor: int) -> subproces
 
 def _environment() -> dict[str, str]:
     """Return the environment of a worker: what Python needs to find itself and us, and no setting of ours."""
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
+    named = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
+    kept = {name: os.environ[name] for name in named if name in os.environ}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return kept | threads | {
         "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),  # noqa: PTH100 - "" is the cwd

@@ -23,7 +23,7 @@ from dataspace.wire.joint import LIFETIME_SECONDS
 from dataspace.wire.parameters import DEFAULT_PARAMETERS
 from dataspace.wire.part import Part, Sum
 
-_OPEN_PARTS: Final = 512  # of one peer, until their jobs expire
+_PEER_BYTES: Final = 256 << 20  # of one peer's parts, some 600 of one ciphertext, until their jobs expire
 
 
 class Coordinator:
@@ -53,7 +53,7 @@ class Coordinator:
         Raises:
             Malformed: it holds what is no ciphertext, or is not of the job that was asked here.
             Conflict: this peer delivered another part of the job before.
-            TooMany: it has too many parts here.
+            TooMany: its parts here take too much space.
 
         """
         with self._space.database.reading() as session:
@@ -90,7 +90,7 @@ class Coordinator:
 
         Raises:
             Conflict: this peer delivered another part of the job before.
-            TooMany: it has too many parts here.
+            TooMany: its parts here take too much space.
 
         """
 
@@ -100,9 +100,9 @@ class Coordinator:
                 if found.content != content:
                     raise Conflict(f"{part.peer} delivered another part of this job before")
                 return
-            waiting = select(func.count()).select_from(JointSum).where(JointSum.peer == part.peer)
-            if session.exec(waiting).one() >= _OPEN_PARTS:
-                raise TooMany(f"{part.peer} has {_OPEN_PARTS} parts here", retry_after=60)
+            held = select(func.sum(func.length(JointSum.content))).where(JointSum.peer == part.peer)
+            if (session.exec(held).one() or 0) + len(content) > _PEER_BYTES:
+                raise TooMany(f"{part.peer} has {_PEER_BYTES >> 20} MiB of parts here", retry_after=60)
             session.add(
                 JointSum(
                     job=part.job,

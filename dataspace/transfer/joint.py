@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, delete, func, select
 
 from dataspace.catalog.models import Form
 from dataspace.database import crash_at
-from dataspace.errors import Conflict, Refused, Unavailable, Unprocessable
+from dataspace.errors import Conflict, Refused, TooMany, Unavailable, Unprocessable
 from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.states import State
 from dataspace.participants.access import Caller
@@ -36,6 +36,9 @@ from dataspace.wire.part import Part, Request
 
 MASKER: Final = "dataspace.privacy.joint:Masker"  # the targets of the two pools
 ADDER: Final = "dataspace.privacy.joint:Adder"
+# Of one consumer's parts, until they are swept: an eighth of what a coordinator keeps for this service, so
+# that none can fill the place of all others there.
+_CONSUMER_BYTES: Final = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class JointAnswers:
             NotFound: the agreement is not the caller's, or a column not the dataset's.
             Conflict: the agreement was asked another job of this id.
             PolicyDenied: the policy denies it, or its epsilon is not left.
+            TooMany: the consumer's parts of the last day take too much space.
 
         """
         request = Request.decode(bytearray(envelope))
@@ -84,6 +88,8 @@ class JointAnswers:
             case = read_case(session, self._space, caller, agreement)
             made = _made(session, request.job, agreement)
             _check_key(session, request.job, agreement)
+            if made is None:
+                _check_space(session, caller)
         if made is not None:
             return self._again(case, made)
         return self._first(case, request)
@@ -233,12 +239,6 @@ class JointAnswers:
         except Unavailable:
             # The part is kept: the same job, sent again, delivers it.
             return False
-
-        def act(session: Session) -> None:
-            if row := session.get(JointPart, (made.job, made.agreement)):
-                row.delivered = True
-
-        self._space.database.commit(act)
         return True
 
 
@@ -263,6 +263,20 @@ def _made(session: Session, job: Job, agreement: str) -> JointPart | None:
     if found is not None and found.job_sha256 != job.sha256:
         raise Conflict("the agreement was asked another job of this id: a new job has a new id")
     return found
+
+
+def _check_space(session: Session, caller: Caller) -> None:
+    """Refuse one more part of a consumer that has many; nothing was computed for it, nor charged."""
+    held = (
+        select(func.sum(func.length(JointPart.content)))
+        .join(Agreement, col(Agreement.id) == col(JointPart.agreement))
+        .where(Agreement.consumer == caller.id)
+    )
+    if (session.exec(held).one() or 0) >= _CONSUMER_BYTES:
+        raise TooMany(
+            f"your joint statistics of the last day take {_CONSUMER_BYTES >> 20} MiB here",
+            retry_after=3600,
+        )
 
 
 def _check_key(session: Session, job: Job, agreement: str) -> None:

@@ -210,7 +210,6 @@ class JointPart(SQLModel, table=True):
     job_sha256: str
     content: bytes
     entry: int
-    delivered: bool = False
     created: datetime = Field(sa_type=Moment)
 
 

@@ -173,7 +173,8 @@ def test_parts_add_up_under_encryption_and_one_alone_tells_nothing() -> None:
     assert not any(opened[80:])
     for part in parts:
         alone = keys().open(write_vector(part[0], PARAMETERS.slots))[:40]
-        assert sum(abs(value) < 10**9 for value in alone) <= 1
+        # Uniform, one is so small with a chance of 2e-6, and two of 40 in any part with one of 8e-9.
+        assert sum(abs(value) < 10**6 for value in alone) <= 1
     [naive] = _vectors(keys(), [], table)
     assert all(abs(value - 400) < 60 for value in keys().open(write_vector(naive, PARAMETERS.slots))[:40])
 

@@ -94,8 +94,8 @@ def test_the_library_says_that_all_gaussian_parts_together_lose_at_most_epsilon(
     dp = noise._library()
     spread = noise.scale(sensitivity=5, epsilon=epsilon, mechanism=Mechanism.GAUSSIAN, parts=parts)
     one = noise._gaussian(spread, 5, epsilon, parts)
-    whole = dp.c.make_composition([one] * parts)
-    lost = dp.c.make_zCDP_to_approxDP(whole).map(5).epsilon(noise.DELTA)
+    whole = dp.combinators.make_composition([one] * parts)
+    lost = dp.combinators.make_zCDP_to_approxDP(whole).map(5).epsilon(noise.DELTA)
     assert lost <= epsilon / 1e6 * (1 + 1e-9)
 
 

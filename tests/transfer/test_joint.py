@@ -5,6 +5,7 @@ import math
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlmodel import select
 
 from dataspace.bfv.ciphertext import write_vector
 from dataspace.catalog.models import Form
+from dataspace.client import DataSpace
 from dataspace.client.encrypted import Keys
 from dataspace.client.joining import JointQuestion, joint, prepare_joint
 from dataspace.errors import (
@@ -22,10 +24,14 @@ from dataspace.errors import (
     Malformed,
     NotFound,
     PolicyDenied,
+    TooMany,
+    Unavailable,
     Unprocessable,
     VerificationError,
 )
 from dataspace.privacy.joint import Adder, mask
+from dataspace.transfer import coordinate
+from dataspace.transfer import joint as joint_answers
 from dataspace.transfer.joint import JointAnswers
 from dataspace.transfer.models import Budget, JointPart, JointSum
 from dataspace.transfer.peers import Peers
@@ -76,6 +82,11 @@ def _part(zone: Neighbour, question: JointQuestion) -> Any:
 def _rows(zone: Neighbour, table: Any, job: str) -> list[Any]:
     with zone.space.service.space.database.reading() as session:
         return list(session.exec(select(table).where(table.job == job)).all())
+
+
+def _all(zone: Neighbour, table: Any) -> list[Any]:
+    with zone.space.service.space.database.reading() as session:
+        return list(session.exec(select(table)).all())
 
 
 def _spent(zone: Neighbour) -> tuple[int, int]:
@@ -154,6 +165,58 @@ def test_without_every_part_there_is_no_answer_and_the_missing_are_named(zones: 
     with pytest.raises(Unprocessable, match="east adds up"):
         _joint(zones["south"]).coordinator.sum(zones["south"].consumer, question.job.id)
     assert set(question.ask().zones) == set(NAMES)
+
+
+def test_parts_are_delivered_again_to_a_coordinator_that_comes_back_and_charged_once(
+    zones: Zones, keys: Keys
+) -> None:
+    question = _asked(zones, keys, measures=MEASURES[:1], coordinator="south")
+    before = {name: _spent(zone) for name, zone in zones.items()}
+    zones["south"].server.close()
+    with pytest.raises(Unavailable) as away:
+        question.ask(patience=0)
+    assert away.value.facts["peer"] == "south"
+    assert [_part(zones[name], question).delivered for name in ("east", "north")] == [False, False]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(question.ask)
+        zones["south"].start()
+        table = waiting.result()
+    assert [zone.epsilon for zone in table.zones.values()] == [0, 0, EPSILON]  # south's was the first
+    for name, (units, epsilon) in before.items():
+        assert _spent(zones[name]) == (units + 1, epsilon + EPSILON)
+
+
+def test_lo_05_a_consumer_that_fills_its_place_leaves_the_others_theirs(
+    zones: Zones, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    south = zones["south"]
+    other = south.space.consumer()
+    agreement = south.space.agreed(other, south.agreement.offer, forms=[Form.JOINT])
+    sdk = DataSpace(south.url, south.space.tokens[other.id])
+    theirs = replace(south, consumer=other, agreement=agreement, sdk=sdk)
+
+    def served_after_many() -> bool:
+        """Let one consumer have as many parts as it can, where three have room; then ask as the other."""
+        held = sum(len(row.content) for row in _all(zones["east"], JointSum) if row.peer == "south")
+        monkeypatch.setattr(coordinate, "_PEER_BYTES", held + size * 7 // 2)
+        with suppress(TooMany):
+            for _ in range(4):
+                _part(south, _asked(zones, keys, measures=MEASURES[:1]))
+        question = _asked({**zones, "south": theirs}, keys, measures=MEASURES[:1])
+        return bool(_part(theirs, question).delivered)
+
+    _part(south, _asked(zones, keys, measures=MEASURES[:1]))
+    size = len(_all(south, JointPart)[-1].content)
+    # Naive: the coordinator alone counts, all consumers of a peer together.
+    assert not served_after_many()
+    kept = sum(len(row.content) for row in _all(south, JointPart) if row.agreement == south.agreement.id)
+    monkeypatch.setattr(joint_answers, "_CONSUMER_BYTES", kept + size * 3 // 2)
+    assert served_after_many()
+    before = _spent(south)
+    with pytest.raises(TooMany, match="your joint statistics"):
+        _part(south, _asked(zones, keys, measures=MEASURES[:1]))
+    assert _spent(south) == before
+    sdk.close()
 
 
 def test_au_09_a_sum_is_for_the_consumer_that_asked(zones: Zones, keys: Keys) -> None:

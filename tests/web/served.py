@@ -18,6 +18,8 @@ def served(space: Simulator, port: int = 0) -> Iterator[str]:
     """Serve the space, on a port of its own if none is given; yield its address."""
     # With the protocol named: only then does asyncio switch Nagle off, as it does on a port of its own.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        # So that a port can be served again at once.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", port))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         settings = replace(space.settings, url=url)

@@ -138,7 +138,6 @@ def _jobs() -> None:
         sa.Column("job_sha256", sa.String(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("entry", sa.Integer(), nullable=False),
-        sa.Column("delivered", sa.Boolean(), nullable=False),
         sa.Column("created", Moment(), nullable=False),
     )
     op.create_table(
