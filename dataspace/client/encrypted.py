@@ -140,6 +140,8 @@ class Keys:
             Malformed: it is none.
 
         """
+        if bytes(data[: len(_MAGIC)]) != _MAGIC:
+            raise Malformed("malformed key: want one key pair; a ring of several is read by KeyRing.load")
         name, public, private = split_parts(bytes(data), _MAGIC, 3)
         try:
             return cls(parameter_set(bytes(name).decode()), bytes(public), bytes(private))

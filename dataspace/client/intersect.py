@@ -1,11 +1,10 @@
 """Private set intersection: how many of one's items are subjects of a dataset, and statistics over them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import httpx2
 import pyarrow as pa
 
 from dataspace.client.answer import Answer
@@ -51,10 +50,7 @@ class Intersecting:
     """Intersections, a part of `DataSpace`."""
 
     _http: Http
-
-    if TYPE_CHECKING:
-
-        def _answer(self, response: httpx2.Response) -> Answer: ...
+    _answer: Callable[[Any], Answer]
 
     def intersect(  # noqa: PLR0913 - the parts of one question, all but two by keyword and with a default
         self,

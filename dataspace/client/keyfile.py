@@ -26,6 +26,7 @@ def write_key_file(path: Path, passphrase: str, secret: bytes) -> None:
 
     Raises:
         Conflict: there is such a file already.
+        NotFound: there is no such folder.
 
     """
     head = _MAGIC + bytes([_COST]) + secrets.token_bytes(28)
@@ -34,6 +35,8 @@ def write_key_file(path: Path, passphrase: str, secret: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Conflict(f"there is a key file already: {path}") from error
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no folder for the key file: {path.parent}") from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(sealed)
 
@@ -49,7 +52,7 @@ def read_key_file(path: Path, passphrase: str) -> bytes:
     """
     try:
         sealed = path.read_bytes()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise NotFound(f"there is no key file: {path}") from error
     head = sealed[:_HEAD]
     if len(head) < _HEAD or not head.startswith(_MAGIC) or head[len(_MAGIC)] not in _COSTS:
@@ -57,7 +60,7 @@ def read_key_file(path: Path, passphrase: str) -> bytes:
     try:
         return _cipher(head, passphrase).decrypt(head[-12:], sealed[_HEAD:], head)
     except InvalidTag as error:
-        raise VerificationError("the passphrase is another, or the key file was changed") from error
+        raise VerificationError(f"the passphrase is another, or the key file was changed: {path}") from error
 
 
 def _cipher(head: bytes, passphrase: str) -> AESGCM:

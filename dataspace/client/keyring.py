@@ -69,7 +69,14 @@ class KeyRing:
 
     @classmethod
     def holding(cls, keys: "Keys | KeyRing") -> "KeyRing":
-        """Return a ring: `keys` itself, or one that holds this pair alone."""
+        """Return a ring: `keys` itself, or one that holds this pair alone.
+
+        Raises:
+            Malformed: it is neither.
+
+        """
+        if not isinstance(keys, Keys | KeyRing):
+            raise Malformed(f"the keys are {type(keys).__name__}: want Keys or a KeyRing")
         return keys if isinstance(keys, KeyRing) else cls(keys)
 
     def __iter__(self) -> Iterator[Keys]:

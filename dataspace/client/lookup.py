@@ -1,13 +1,12 @@
 """Private lookup: records by identifiers that the service does not learn."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
-import httpx2
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -48,10 +47,7 @@ class Looking:
     """Lookups, a part of `DataSpace`."""
 
     _http: Http
-
-    if TYPE_CHECKING:
-
-        def _answer(self, response: httpx2.Response) -> Answer: ...
+    _answer: Callable[[Any], Answer]
 
     def lookup(
         self, agreement: str, identifiers: Sequence[str], *, identifier: str, whole: bool | None = None

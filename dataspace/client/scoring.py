@@ -13,7 +13,7 @@ import hmac
 import math
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from importlib import import_module
@@ -29,8 +29,6 @@ from dataspace.wire.parameters import DEFAULT_PARAMETERS
 from dataspace.wire.score import COLUMNS_LIMIT, Layout, ScoreAnswer, ScoreQuery
 
 if TYPE_CHECKING:
-    import httpx2
-
     from dataspace.client.answer import Answer
     from dataspace.client.encrypted import Keys
 
@@ -112,11 +110,8 @@ class Scoring:
     """Models and scores, a part of `DataSpace`."""
 
     _http: Http
+    _answer: "Callable[[Any], Answer]"
     _pinned: set[tuple[str, str]]
-
-    if TYPE_CHECKING:
-
-        def _answer(self, response: httpx2.Response) -> Answer: ...
 
     def register_model(
         self,

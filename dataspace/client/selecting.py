@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from dataspace.client.estimating import millionths
 from dataspace.client.http import Http
 from dataspace.client.providing import part
 from dataspace.errors import Malformed, Refused, Unprocessable, VerificationError
@@ -29,8 +30,6 @@ from dataspace.wire.selector import Operand, SelectorAnswer, SelectorQuery
 from dataspace.wire.threshold import Threshold
 
 if TYPE_CHECKING:
-    import httpx2
-
     from dataspace.client.answer import Answer
     from dataspace.client.encrypted import Keys
 
@@ -219,11 +218,8 @@ class Selecting:
     """Selectors of rows, a part of `DataSpace`."""
 
     _http: Http
+    _answer: "Callable[[Any], Answer]"
     _pinned: set[tuple[str, str]]
-
-    if TYPE_CHECKING:
-
-        def _answer(self, response: httpx2.Response) -> Answer: ...
 
     def selector_layout(self, agreement: str, columns: Sequence[str]) -> SelectorLayout:
         """Return the subjects that an agreement's selectors choose from, by these columns; charged as rows.
@@ -254,6 +250,7 @@ class Selecting:
         `epsilon` is in millionths, and is charged.
 
         Raises:
+            Malformed: the epsilon is no number of millionths; nothing was sent.
             Refused: too few subjects are chosen, or left out; nothing was sent.
             VerificationError: the answer is to another query, or not what this one computes.
 
@@ -264,7 +261,7 @@ class Selecting:
             layout.weights(chosen),
             operand,
             agreement=agreement,
-            epsilon=epsilon,
+            epsilon=millionths(epsilon),
             expires=int(time.time()) + _QUERY_SECONDS,
             pinned=(agreement, keys.id) in self._pinned,
         )

@@ -99,7 +99,13 @@ class Statistics(Weighing):
         Bins are `width` wide, or lie between `bands`, as "18,35,60"; without
         either, they are the column's values as they leave. Bins that are not
         there were too small to be shown.
+
+        Raises:
+            Malformed: there are both a width and bands.
+
         """
+        if width and bands:
+            raise Malformed(f"the bins of {column} have a width and bands: want one of the two")
         bins: dict[str, str | int] = {"bands": bands} if bands else {"width": width}
         binned: Dimension = {"column": column, **bins} if width or bands else column
         by = [binned, *how.get("by", ())]
@@ -192,10 +198,12 @@ class Statistics(Weighing):
             "epsilon": millionths(how.get("epsilon", _MILLION)),
             "complete": complete,
         }
+        ring = KeyRing.holding(how["keys"])
+        capacities = ring.capacities  # before anything is charged: these may be keys of another set
         cube = self._http.post(f"/api/agreements/{part(agreement)}/cubes", spec)
-        layout, ring = Layout.from_json(cube["layout"]), KeyRing.holding(how["keys"])
+        layout = Layout.from_json(cube["layout"])
         groups = _groups(layout, named, where)
-        packing = Packing.plan(layout, list(groups.values()), ring.capacities)
+        packing = Packing.plan(layout, list(groups.values()), capacities)
         asked = [self.weighted_totals(agreement, layout, query.weights, ring) for query in packing.queries]
         found: dict[Key, Mapping[str, Moment]] = {}
         keys = list(groups)
@@ -220,7 +228,10 @@ def _groups(layout: Layout, by: Sequence[str], where: Mapping[str, Any]) -> dict
         if all(cell[places[name]] in values for name, values in chosen.items()):
             groups.setdefault(tuple(cell[places[name]] for name in by), []).append(slot)
     if not groups:
-        raise NotFound("no cell that is shown is where it should be")
+        wanted = " and ".join(f"{name} is {value!r}" for name, value in where.items())
+        raise NotFound(
+            f"the cube shows no cell where {wanted}: there is none, or it is too small to be shown"
+        )
     return groups
 
 

@@ -1,9 +1,9 @@
 """Encrypted totals as acts of a data space: queries made, sent, and their answers opened."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.client.answer import Answer
 from dataspace.client.http import Http
@@ -12,8 +12,6 @@ from dataspace.client.providing import part
 from dataspace.wire import ENVELOPE
 
 if TYPE_CHECKING:
-    import httpx2
-
     from dataspace.client.encrypted import Keys, Prepared
     from dataspace.client.keyring import KeyRing
 
@@ -37,11 +35,8 @@ class Weighing:
     """Encrypted queries over cubes, a part of `DataSpace`."""
 
     _http: Http
+    _answer: Callable[[Any], Answer]
     _pinned: set[tuple[str, str]]
-
-    if TYPE_CHECKING:
-
-        def _answer(self, response: httpx2.Response) -> Answer: ...
 
     def weighted_totals(
         self,

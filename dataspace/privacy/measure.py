@@ -55,9 +55,10 @@ class Factor:
         precision = integer(data, "precision", 0, PRECISION_LIMIT)
         limit = _LARGEST // 10**precision
         low, high = (integer(data, bound, -limit, limit) for bound in ("low", "high"))
+        column = column_name(data["column"])
         if low >= high:
-            raise Malformed(f"malformed measure: low is {low}, want less than high, {high}")
-        return cls(column_name(data["column"]), low, high, precision)
+            raise Malformed(f"malformed measure: low of {column} is {low}, want less than high, {high}")
+        return cls(column, low, high, precision)
 
 
 @dataclass(frozen=True)

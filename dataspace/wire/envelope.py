@@ -6,15 +6,21 @@ and zeros after them: answers to as many measures have one length.
 """
 
 import hashlib
-import hmac
-import json
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from dataspace.errors import Malformed, TooLarge
+from dataspace.errors import Malformed
+from dataspace.wire.compact import compact, integer
 from dataspace.wire.frame import join_parts, split_parts
+from dataspace.wire.head import (
+    EXPIRES_LIMIT,
+    bound,
+    check_binding,
+    check_filling,
+    check_size,
+    filling,
+    read_head,
+)
 from dataspace.wire.parameters import parameter_set
 from dataspace.wire.protobuf import refuse_secret_key
 
@@ -22,19 +28,11 @@ from dataspace.wire.protobuf import refuse_secret_key
 MEASURES_LIMIT: Final = 32
 # So many names of two columns of 200 characters, none of them ASCII, take 78 kB.
 HEAD_LIMIT: Final = 100_000
-# Bytes: each ciphertext of an answer, which compress a little differently, is filled up to a multiple.
-BLOCK: Final = 4096
 _QUERY: Final = b"DSHQ\x01"
 _ANSWER: Final = b"DSHA\x01"
 _BINDING: Final = b"dataspace encrypted query v1\n"
-_TOKENS: Final = {
-    "parameters": re.compile(r"[a-z0-9-]{1,32}"),
-    "cube": re.compile(r"cb-[0-9a-f]{16}"),
-    "agreement": re.compile(r"ag-[0-9a-f]{16}"),
-    "key": re.compile(r"[0-9a-f]{64}"),
-    "nonce": re.compile(r"[0-9a-f]{32}"),
-    "binding": re.compile(r"[0-9a-f]{64}"),
-}
+_NAMED: Final = ("parameters", "cube", "agreement", "key", "nonce")
+_ANSWERED: Final = ("parameters", "cube", "key", "binding")
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,8 @@ class EncryptedQuery:
 
     @property
     def binding(self) -> str:
-        """Return the digest that ties vector, key, cube, agreement and nonce together.
-
-        It has no key of its own: the session says who sent it. What it does
-        is to name the query in its ledger entry and in its answer, and to
-        stop parts of two queries from being taken for one.
-        """
-        facts = {**self._facts(), "vector": hashlib.sha256(self.vector).hexdigest()}
-        return hashlib.sha256(_BINDING + _compact(facts)).hexdigest()
+        """Return the digest that ties vector, key, cube, agreement and nonce together (`wire.head`)."""
+        return bound(_BINDING, {**self._facts(), "vector": hashlib.sha256(self.vector).hexdigest()})
 
     @property
     def head(self) -> tuple[str, str, str, str, int]:
@@ -73,11 +65,11 @@ class EncryptedQuery:
 
     def encode(self) -> bytes:
         """Return the envelope."""
-        head = _compact({**self._facts(), "binding": self.binding})
+        head = compact({**self._facts(), "binding": self.binding})
         return join_parts(_QUERY, [head, self.vector, self.context])
 
     def _facts(self) -> dict[str, Any]:
-        facts = {name: getattr(self, name) for name in ("parameters", "cube", "agreement", "key", "nonce")}
+        facts = {name: getattr(self, name) for name in _NAMED}
         return {**facts, "measures": list(self.measures), "expires": self.expires}
 
     @classmethod
@@ -94,18 +86,18 @@ class EncryptedQuery:
         # Before any limit: whoever sent a secret key must be told so, and nothing else.
         for part in (context, vector):
             refuse_secret_key(part)
-        facts = _facts(head, ("parameters", "cube", "agreement", "key", "nonce", "binding"))
+        facts = read_head(head, (*_NAMED, "binding"), ("expires", "measures"), limit=HEAD_LIMIT)
         limits = parameter_set(facts["parameters"])
-        _within(vector, "ciphertext", limits.vector_limit)
-        _within(context, "context", limits.context_limit)
-        binding, expires = facts.pop("binding"), facts.get("expires")
-        if type(expires) is not int or not 0 < expires < 1 << 53:
-            raise Malformed("malformed envelope: expires is not a time in seconds")
-        query = cls(**facts, vector=bytes(vector), context=bytes(context))
-        if not hmac.compare_digest(query.binding, binding):
-            raise Malformed("malformed envelope: the binding is not that of its parts")
-        if context and not hmac.compare_digest(hashlib.sha256(context).hexdigest(), query.key):
-            raise Malformed("malformed envelope: the key is not the digest of the context")
+        check_size(vector, "ciphertext", limits.vector_limit)
+        check_size(context, "context", limits.context_limit)
+        query = cls(
+            **{name: facts[name] for name in _NAMED},
+            measures=_measures(facts["measures"]),
+            expires=integer(facts["expires"], "expires", 1, EXPIRES_LIMIT),
+            vector=bytes(vector),
+            context=bytes(context),
+        )
+        check_binding(query.binding, facts["binding"], key=query.key, context=query.context)
         return query
 
 
@@ -122,9 +114,9 @@ class EncryptedAnswer:
 
     def encode(self) -> bytes:
         """Return the envelope."""
-        facts = {name: getattr(self, name) for name in ("parameters", "cube", "key", "binding")}
-        head = _compact({**facts, "measures": list(self.measures)})
-        return join_parts(_ANSWER, [head, *self.vectors, bytes(_filling(self.vectors))])
+        facts = {name: getattr(self, name) for name in _ANSWERED}
+        head = compact({**facts, "measures": list(self.measures)})
+        return join_parts(_ANSWER, [head, *self.vectors, filling(*self.vectors)])
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -134,42 +126,16 @@ class EncryptedAnswer:
             Malformed: it is not one, or a part passes its limit.
 
         """
-        head, *vectors, filling = _answered(split_parts(body, _ANSWER))
-        facts = _facts(head, ("parameters", "cube", "key", "binding"), also=())
-        limit = parameter_set(facts["parameters"]).vector_limit
+        head, *parts = split_parts(body, _ANSWER)
+        facts = read_head(head, _ANSWERED, ("measures",), limit=HEAD_LIMIT)
+        limit, measures = parameter_set(facts["parameters"]).vector_limit, _measures(facts.pop("measures"))
+        if len(parts) != len(measures) + 1:
+            raise Malformed("malformed envelope: want one vector for each measure, and what fills it up")
+        *vectors, rest = parts
         for vector in vectors:
-            _within(vector, "ciphertext", limit)
-        if len(vectors) != len(facts["measures"]):
-            raise Malformed("malformed envelope: want one vector for each measure")
-        if bytes(filling) != bytes(_filling(vectors)):
-            raise Malformed("malformed envelope: it is not filled up with zeros")
-        return cls(**facts, vectors=tuple(bytes(vector) for vector in vectors))
-
-
-def _answered(parts: list[memoryview]) -> list[memoryview]:
-    if len(parts) < 3:
-        raise Malformed("malformed envelope: want a head, vectors and what fills it up")
-    return parts
-
-
-def _filling(vectors: Sequence[bytes | memoryview]) -> int:
-    return sum(-len(vector) % BLOCK for vector in vectors)
-
-
-def _facts(head: memoryview, tokens: Sequence[str], also: Sequence[str] = ("expires",)) -> dict[str, Any]:
-    """Return the head's members, each token checked; `measures` as a tuple of names."""
-    _within(head, "head", HEAD_LIMIT)
-    try:
-        facts = json.loads(bytes(head))
-        exact = isinstance(facts, dict) and _compact(facts) == bytes(head)
-    except (ValueError, RecursionError) as error:
-        raise Malformed("malformed envelope: the head is not JSON") from error
-    if not exact or facts.keys() != {*tokens, *also, "measures"}:
-        raise Malformed("malformed envelope: the head has other members, or is not written compactly")
-    for name in tokens:
-        if not isinstance(facts[name], str) or not _TOKENS[name].fullmatch(facts[name]):
-            raise Malformed(f"malformed envelope: {name} is not one")
-    return {**facts, "measures": _measures(facts["measures"])}
+            check_size(vector, "ciphertext", limit)
+        check_filling(rest, *vectors)
+        return cls(**facts, measures=measures, vectors=tuple(map(bytes, vectors)))
 
 
 def _measures(names: Any) -> tuple[str, ...]:
@@ -180,12 +146,3 @@ def _measures(names: Any) -> tuple[str, ...]:
     if any(0xD800 <= ord(letter) < 0xE000 for name in names for letter in name):
         raise Malformed("malformed envelope: a measure's name holds a lone surrogate")
     return tuple(names)
-
-
-def _within(part: memoryview, what: str, limit: int) -> None:
-    if len(part) > limit:
-        raise TooLarge(f"{what} of {len(part)} bytes, want at most {limit}", limit=limit)
-
-
-def _compact(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

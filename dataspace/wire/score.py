@@ -8,35 +8,34 @@ are one vector.
 """
 
 import hashlib
-import hmac
-import json
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from dataspace.errors import Malformed, TooLarge
-from dataspace.wire.envelope import BLOCK
+from dataspace.errors import Malformed
+from dataspace.wire.compact import compact, integer, token
 from dataspace.wire.frame import join_parts, split_parts
+from dataspace.wire.head import (
+    EXPIRES_LIMIT,
+    bound,
+    check_binding,
+    check_filling,
+    check_size,
+    filling,
+    read_head,
+)
 from dataspace.wire.parameters import ParameterSet, parameter_set
 from dataspace.wire.protobuf import refuse_secret_key
 
 COLUMNS_LIMIT: Final = 32  # vectors of one query: 14 MB
-HEAD_LIMIT: Final = 4096
 QUERY_LIMIT: Final = 17 << 20  # bytes of an envelope: all vectors of the most columns, and a context
 _QUERY: Final = b"DSSQ\x01"
 _ANSWER: Final = b"DSSA\x01"
 _BINDING: Final = b"dataspace encrypted score v1\n"
-_TOKENS: Final = {
-    "parameters": re.compile(r"[a-z0-9-]{1,32}"),
-    "model": re.compile(r"mo-[0-9a-f]{16}"),
-    "agreement": re.compile(r"ag-[0-9a-f]{16}"),
-    "key": re.compile(r"[0-9a-f]{64}"),
-    "nonce": re.compile(r"[0-9a-f]{32}"),
-    "binding": re.compile(r"[0-9a-f]{64}"),
-    "layout": re.compile(r"blocks|columns"),
-}
-_NAMED: Final = ("parameters", "model", "agreement", "key", "nonce", "layout")
+_NAMED: Final = ("parameters", "model", "agreement", "key", "nonce")
+_ANSWERED: Final = ("parameters", "model", "key", "binding")
+_LAYOUTS: Final = re.compile(r"blocks|columns")
 
 
 class Layout(StrEnum):
@@ -70,7 +69,7 @@ class ScoreQuery:
     def binding(self) -> str:
         """Return the digest that ties vectors, key, model, agreement and nonce together."""
         digests = [hashlib.sha256(vector).hexdigest() for vector in self.vectors]
-        return hashlib.sha256(_BINDING + _compact({**self._facts(), "vectors": digests})).hexdigest()
+        return bound(_BINDING, {**self._facts(), "vectors": digests})
 
     @property
     def head(self) -> tuple[str, str, str, str, int]:
@@ -79,11 +78,11 @@ class ScoreQuery:
 
     def encode(self) -> bytes:
         """Return the envelope."""
-        head = _compact({**self._facts(), "binding": self.binding})
+        head = compact({**self._facts(), "binding": self.binding})
         return join_parts(_QUERY, [head, self.context, *self.vectors])
 
     def _facts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in (*_NAMED, "samples", "expires")}
+        return {name: getattr(self, name) for name in (*_NAMED, "layout", "samples", "expires")}
 
     @classmethod
     def decode(cls, body: bytes | bytearray) -> Self:
@@ -99,17 +98,21 @@ class ScoreQuery:
         # Before any limit: whoever sent a secret key must be told so, and nothing else.
         for part in parts:
             refuse_secret_key(part)
-        facts = _facts(head, (*_NAMED, "binding"), ("samples", "expires"))
-        layout, limits = Layout(facts.pop("layout")), parameter_set(facts["parameters"])
+        facts = read_head(head, (*_NAMED, "binding"), ("layout", "samples", "expires"))
+        layout, limits = (
+            Layout(token(facts["layout"], "layout", _LAYOUTS)),
+            parameter_set(facts["parameters"]),
+        )
         context, vectors = _parts(parts, layout, limits)
-        binding = facts.pop("binding")
-        query = cls(layout=layout, vectors=vectors, context=context, **facts)
-        if not 0 < query.samples <= limits.slots or not 0 < query.expires < 1 << 53:
-            raise Malformed("malformed envelope: samples or expires is out of its range")
-        if not hmac.compare_digest(query.binding, binding):
-            raise Malformed("malformed envelope: the binding is not that of its parts")
-        if context and not hmac.compare_digest(hashlib.sha256(context).hexdigest(), query.key):
-            raise Malformed("malformed envelope: the key is not the digest of the context")
+        query = cls(
+            **{name: facts[name] for name in _NAMED},
+            layout=layout,
+            samples=integer(facts["samples"], "samples", 1, limits.slots),
+            expires=integer(facts["expires"], "expires", 1, EXPIRES_LIMIT),
+            vectors=vectors,
+            context=context,
+        )
+        check_binding(query.binding, facts["binding"], key=query.key, context=query.context)
         return query
 
 
@@ -125,8 +128,8 @@ class ScoreAnswer:
 
     def encode(self) -> bytes:
         """Return the envelope."""
-        facts = {name: getattr(self, name) for name in ("parameters", "model", "key", "binding")}
-        return join_parts(_ANSWER, [_compact(facts), self.vector, _filling(self.vector)])
+        facts = {name: getattr(self, name) for name in _ANSWERED}
+        return join_parts(_ANSWER, [compact(facts), self.vector, filling(self.vector)])
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -136,11 +139,10 @@ class ScoreAnswer:
             Malformed: it is not one, or its vector passes its limit.
 
         """
-        head, vector, filling = split_parts(body, _ANSWER, 3)
-        facts = _facts(head, ("parameters", "model", "key", "binding"), ())
-        _within(vector, "ciphertext", parameter_set(facts["parameters"]).vector_limit)
-        if bytes(filling) != _filling(vector):
-            raise Malformed("malformed envelope: it is not filled up with zeros")
+        head, vector, rest = split_parts(body, _ANSWER, 3)
+        facts = read_head(head, _ANSWERED)
+        check_size(vector, "ciphertext", parameter_set(facts["parameters"]).vector_limit)
+        check_filling(rest, vector)
         return cls(**facts, vector=bytes(vector))
 
 
@@ -150,40 +152,7 @@ def _parts(parts: list[memoryview], layout: Layout, limits: ParameterSet) -> tup
     if not 2 <= len(parts) <= 1 + most:
         raise Malformed(f"malformed envelope: want a context, and one to {most} vectors")
     context, *vectors = parts
-    _within(context, "context", limits.context_limit)
+    check_size(context, "context", limits.context_limit)
     for vector in vectors:
-        _within(vector, "ciphertext", limits.vector_limit)
+        check_size(vector, "ciphertext", limits.vector_limit)
     return bytes(context), tuple(bytes(vector) for vector in vectors)
-
-
-def _facts(head: memoryview, tokens: tuple[str, ...], counts: tuple[str, ...]) -> dict[str, Any]:
-    """Return the head's members: exactly these, each checked."""
-    _within(head, "head", HEAD_LIMIT)
-    try:
-        facts = json.loads(bytes(head))
-        exact = isinstance(facts, dict) and _compact(facts) == bytes(head)
-    except (ValueError, RecursionError) as error:
-        raise Malformed("malformed envelope: the head is not JSON") from error
-    if not exact or facts.keys() != {*tokens, *counts}:
-        raise Malformed("malformed envelope: the head has other members, or is not written compactly")
-    for name in tokens:
-        if not isinstance(facts[name], str) or not _TOKENS[name].fullmatch(facts[name]):
-            raise Malformed(f"malformed envelope: {name} is not one")
-    for name in counts:
-        if type(facts[name]) is not int:
-            raise Malformed(f"malformed envelope: {name} is not a whole number")
-    return dict(facts)
-
-
-def _filling(vector: bytes | memoryview) -> bytes:
-    """Return what makes answers of one size: compression finds a few bytes more here and a few less there."""
-    return bytes(-len(vector) % BLOCK)
-
-
-def _within(part: memoryview, what: str, limit: int) -> None:
-    if len(part) > limit:
-        raise TooLarge(f"{what} of {len(part)} bytes, want at most {limit}")
-
-
-def _compact(facts: Any) -> bytes:
-    return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

@@ -6,16 +6,22 @@ total and of the number of selected subjects, each times P.
 """
 
 import hashlib
-import hmac
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from dataspace.errors import Malformed, TooLarge, Unprocessable
-from dataspace.wire.compact import compact, integer, read_compact, text, token
-from dataspace.wire.envelope import BLOCK
+from dataspace.errors import Malformed, Unprocessable
+from dataspace.wire.compact import compact, integer, text
 from dataspace.wire.frame import join_parts, split_parts
+from dataspace.wire.head import (
+    EXPIRES_LIMIT,
+    bound,
+    check_binding,
+    check_filling,
+    check_size,
+    filling,
+    read_head,
+)
 from dataspace.wire.parameters import PARAMETER_SETS, SELECTOR_PARAMETERS, ParameterSet
 from dataspace.wire.protobuf import refuse_secret_key
 from dataspace.wire.threshold import BATCHES_LIMIT
@@ -26,17 +32,9 @@ QUERY_LIMIT: Final = PARAMETERS.context_limit + (1 + BATCHES_LIMIT) * PARAMETERS
 ROWS_LIMIT: Final = 1000  # of one subject
 EPSILON_LIMIT: Final = 100_000_000
 _PRECISION_LIMIT: Final = 6
-_HEAD_LIMIT: Final = 4096
 _QUERY: Final = b"DSLQ\x01"
 _ANSWER: Final = b"DSLA\x01"
 _BINDING: Final = b"dataspace encrypted selector v1\n"
-_TOKENS: Final = {
-    "layout": re.compile(r"sl-[0-9a-f]{16}"),
-    "agreement": re.compile(r"ag-[0-9a-f]{16}"),
-    "key": re.compile(r"[0-9a-f]{64}"),
-    "nonce": re.compile(r"[0-9a-f]{32}"),
-    "binding": re.compile(r"[0-9a-f]{64}"),
-}
 _FACTS: Final = ("layout", "agreement", "key", "nonce")
 
 
@@ -106,7 +104,7 @@ class SelectorQuery:
     def binding(self) -> str:
         """Return the digest that ties vectors, key, operand, layout, agreement and nonce together."""
         digests = [hashlib.sha256(vector).hexdigest() for vector in self.vectors]
-        return hashlib.sha256(_BINDING + compact({**self._facts(), "vectors": digests})).hexdigest()
+        return bound(_BINDING, {**self._facts(), "vectors": digests})
 
     @property
     def head(self) -> tuple[str, str, str, str, int]:
@@ -138,25 +136,19 @@ class SelectorQuery:
             refuse_secret_key(part)
         if not 3 <= len(parts) <= 2 + BATCHES_LIMIT:
             raise Malformed(f"malformed envelope: want a context and 2 to {1 + BATCHES_LIMIT} vectors")
-        _within(parts[0], "context", PARAMETERS.context_limit)
+        check_size(parts[0], "context", PARAMETERS.context_limit)
         for part in parts[1:]:
-            _within(part, "ciphertext", PARAMETERS.vector_limit)
+            check_size(part, "ciphertext", PARAMETERS.vector_limit)
         facts = _read(head, (*_FACTS, "binding"), ("expires", "epsilon", "operand"))
-        binding = facts.pop("binding")
-        expires = integer(facts.pop("expires"), "expires", 1, (1 << 53) - 1)
-        epsilon = integer(facts.pop("epsilon"), "epsilon", 1, EPSILON_LIMIT)
         query = cls(
             **{name: facts[name] for name in _FACTS},
-            expires=expires,
-            epsilon=epsilon,
+            expires=integer(facts["expires"], "expires", 1, EXPIRES_LIMIT),
+            epsilon=integer(facts["epsilon"], "epsilon", 1, EPSILON_LIMIT),
             operand=Operand.from_json(facts["operand"]),
             context=bytes(parts[0]),
             vectors=tuple(map(bytes, parts[1:])),
         )
-        if not hmac.compare_digest(query.binding, binding):
-            raise Malformed("malformed envelope: the binding is not that of its parts")
-        if query.context and not hmac.compare_digest(hashlib.sha256(query.context).hexdigest(), query.key):
-            raise Malformed("malformed envelope: the key is not the digest of the context")
+        check_binding(query.binding, facts["binding"], key=query.key, context=query.context)
         return query
 
 
@@ -174,8 +166,7 @@ class SelectorAnswer:
         """Return the envelope."""
         facts = {name: getattr(self, name) for name in ("layout", "key", "binding")}
         head = compact({**facts, "parameters": PARAMETERS.id})
-        vectors = (self.total, self.selected)
-        return join_parts(_ANSWER, [head, *vectors, _filling(vectors)])
+        return join_parts(_ANSWER, [head, self.total, self.selected, filling(self.total, self.selected)])
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -187,32 +178,17 @@ class SelectorAnswer:
             Unprocessable: it is under another parameter set.
 
         """
-        head, *vectors, filling = split_parts(body, _ANSWER, 4)
+        head, *vectors, rest = split_parts(body, _ANSWER, 4)
         for vector in vectors:
-            _within(vector, "ciphertext", PARAMETERS.vector_limit)
-        if bytes(filling) != _filling(vectors):
-            raise Malformed("malformed envelope: it is not filled up with zeros")
+            check_size(vector, "ciphertext", PARAMETERS.vector_limit)
+        check_filling(rest, *vectors)
         facts = _read(head, ("layout", "key", "binding"))
         return cls(facts["layout"], facts["key"], facts["binding"], *map(bytes, vectors))
 
 
-def _filling(vectors: Sequence[bytes | memoryview]) -> bytes:
-    """Return the zeros that give all answers one length, for ciphertexts compress a little differently."""
-    return bytes(sum(-len(vector) % BLOCK for vector in vectors))
-
-
 def _read(head: memoryview, tokens: tuple[str, ...], others: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the head's members, which are exactly these; the tokens among them are checked."""
-    facts = read_compact(head, "envelope", _HEAD_LIMIT)
-    if facts.keys() != {*tokens, *others, "parameters"}:
-        raise Malformed("malformed envelope: the head has other members")
+    """Return the head's members, which are exactly these and the one parameter set."""
+    facts = read_head(head, tokens, {*others, "parameters"})
     if facts["parameters"] != PARAMETERS.id:
         raise Unprocessable(f"a selector is under the parameter set {PARAMETERS.id}")
-    for name in tokens:
-        token(facts[name], name, _TOKENS[name])
     return facts
-
-
-def _within(part: memoryview, what: str, limit: int) -> None:
-    if len(part) > limit:
-        raise TooLarge(f"{what} of {len(part)} bytes, want at most {limit}", limit=limit)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataspace.client.encrypted import Keys
+from dataspace.client.keyring import KeyRing
 from dataspace.client.layout import Layout, limits, place
 from dataspace.errors import Conflict, Malformed, NotFound, Unprocessable, VerificationError
 from dataspace.wire.envelope import EncryptedAnswer, EncryptedQuery
@@ -129,7 +130,7 @@ def test_a_key_file_opens_with_its_passphrase_alone(tmp_path: Path) -> None:
     keys().save(path, PHRASE)
     query = prepare(TABLE, [1, 0, 0])
     assert Keys.load(path, PHRASE).decrypt(answer(TABLE, query.body), query)["count"] == 5
-    with pytest.raises(VerificationError, match="passphrase"):
+    with pytest.raises(VerificationError, match=f"passphrase.*: {path}"):
         Keys.load(path, PHRASE + " ")
 
 
@@ -140,6 +141,20 @@ def test_a_key_file_is_its_owners_and_holds_nothing_in_the_clear(tmp_path: Path)
     assert keys()._private[5000:5032] not in path.read_bytes()
     with pytest.raises(Conflict):
         keys().save(path, PHRASE)
+
+
+def test_a_key_ring_is_no_key_pair_and_its_error_says_what_reads_it(tmp_path: Path) -> None:
+    KeyRing(keys()).save(tmp_path / "ring", PHRASE)
+    assert [one.id for one in KeyRing.load(tmp_path / "ring", PHRASE)] == [keys().id]
+    with pytest.raises(Malformed, match=r"KeyRing\.load"):
+        Keys.load(tmp_path / "ring", PHRASE)
+
+
+def test_a_key_file_needs_a_folder_and_is_none(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no folder"):
+        keys().save(tmp_path / "none" / "key", PHRASE)
+    with pytest.raises(NotFound, match="no key file"):
+        Keys.load(tmp_path, PHRASE)
 
 
 def test_a_file_that_is_no_key_file_is_refused(tmp_path: Path) -> None:

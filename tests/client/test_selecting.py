@@ -82,6 +82,9 @@ def test_what_would_get_nothing_is_not_sent(space: Simulator, url: str, keys: Ke
             sdk.selected_sum(agreement, layout, [301], INCOME, **asking)
         with pytest.raises(Unprocessable, match="plain modulus"):
             sdk.selected_sum(agreement, layout, range(301), Operand("income", 0, 1 << 40), **asking)
+        for wrong in (0, -1, 1.0, 0.5, True, "1", None):
+            with pytest.raises(Malformed, match="whole number of millionths"):
+                sdk.selected_sum(agreement, layout, range(50), INCOME, **{**asking, "epsilon": wrong})
         other = {**asking, "keys": Keys.create(DEFAULT_PARAMETERS)}
         with pytest.raises(Unprocessable, match="this key is for"):
             sdk.selected_sum(agreement, layout, range(50), INCOME, **other)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from dataspace.client import DataSpace
 from dataspace.client.encrypted import Keys
 from dataspace.client.keyring import KeyRing
 from dataspace.errors import Malformed, NotFound, Unprocessable
+from dataspace.wire.parameters import SELECTOR_PARAMETERS
 from tests.simulator import Simulator
 
 ROWS = 4000
@@ -110,6 +111,20 @@ def test_a_histogram_in_bins(asking: tuple[DataSpace, str], ring: KeyRing, peopl
     assert frame.attrs["units"] == found.units
 
 
+def test_what_was_asked_wrongly_is_told_before_anything_is_charged(
+    asking: tuple[DataSpace, str], ring: KeyRing
+) -> None:
+    space, agreement = asking
+    spent = space.agreement(agreement)["usage"]
+    with pytest.raises(Malformed, match="the bins of age have a width and bands"):
+        space.encrypted_histogram(agreement, "age", width=10, bands="30", keys=ring, epsilon=EPSILON)
+    with pytest.raises(Unprocessable, match="no key for bfv-8192-t40"):
+        space.encrypted_count(agreement, keys=Keys.create(SELECTOR_PARAMETERS), epsilon=EPSILON - 1)
+    with pytest.raises(Malformed, match="the keys are NoneType: want Keys or a KeyRing"):
+        space.encrypted_count(agreement, keys=cast("Keys", None), epsilon=EPSILON - 1)
+    assert space.agreement(agreement)["usage"] == spent
+
+
 def test_a_regression_of_two_columns(asking: tuple[DataSpace, str], ring: KeyRing, people: list[Any]) -> None:
     space, agreement = asking
     bounds = {"age": (0, 80), "height": (0, 200), "income": (0, 8000)}
@@ -140,7 +155,7 @@ def test_what_passes_one_modulus_is_asked_under_two(
 
 def test_what_cannot_be_asked_is_refused(asking: tuple[DataSpace, str], ring: KeyRing) -> None:
     space, agreement = asking
-    with pytest.raises(NotFound, match="no cell"):
+    with pytest.raises(NotFound, match="no cell where district is 'nowhere'"):
         space.encrypted_count(agreement, keys=ring, where={"district": "nowhere"}, epsilon=EPSILON)
     with pytest.raises(Malformed, match="want a pair"):
         space.encrypted_mean(agreement, "income", keys=ring, bounds={"age": (0, 9)})

@@ -13,7 +13,7 @@ import tenseal
 from dataspace.bfv.ciphertext import read_context, read_vector, write_vector
 from dataspace.client.encrypted import Keys
 from dataspace.client.layout import Layout, limits
-from dataspace.errors import Malformed, Unprocessable, VerificationError
+from dataspace.errors import Malformed, TooLarge, Unprocessable, VerificationError
 from dataspace.privacy.circuit import Circuit
 from dataspace.privacy.cube import Cube, build
 from dataspace.privacy.spec import CubeSpec
@@ -127,6 +127,14 @@ def test_he_01_tenseal_takes_a_secret_key_and_we_refuse_it() -> None:
     assert tenseal.context_from(keys()._private, n_threads=1).is_private()
     with pytest.raises(Unprocessable, match="secret key"):
         evaluator().admit({"parameters": PARAMETERS.id, "context": keys()._private})
+
+
+def test_he_02_tenseal_takes_keys_of_any_size_and_we_refuse_them_unread() -> None:
+    huge = rotating().serialize(save_secret_key=False, save_galois_keys=True, save_relin_keys=False)
+    assert len(huge) > 20 * PARAMETERS.context_limit
+    assert tenseal.context_from(huge, n_threads=1).has_galois_keys()
+    with pytest.raises(TooLarge):
+        evaluator().admit({"parameters": PARAMETERS.id, "context": huge})
 
 
 def test_he_03_seal_works_with_weak_parameters_and_we_know_none() -> None:

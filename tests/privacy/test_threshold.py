@@ -10,12 +10,13 @@ import tenseal.sealapi as seal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataspace.bfv.ciphertext import write_vector
+from dataspace.bfv.ciphertext import read_context, read_vector, write_vector
 from dataspace.errors import Unprocessable
 from dataspace.privacy.threshold import Terms
 from dataspace.wire.protobuf import fields
 from dataspace.wire.selector import PARAMETERS
 from dataspace.wire.threshold import BATCHES_LIMIT, Threshold
+from tests.privacy import crafted
 from tests.privacy.selectors import (
     MODULUS,
     answered,
@@ -204,6 +205,20 @@ def test_he_09_what_is_said_is_believed_where_it_is_not_checked(lie: str) -> Non
     found = naive(limit, vectors, operand, believing)
     power = limit.steps(50)[-1] if lie == LIES[0] else 1
     assert found * pow(power, -1, MODULUS) % MODULUS == operand[3]
+
+
+def test_he_09_a_malicious_consumer_reads_every_value_with_nine_answers_whatever_their_noise() -> None:
+    # Nothing here stops it: this form is for consumers named semi-honest, and its naive half is ours.
+    limit, operand, asked = threshold(), values(100), []
+    key = circuit().key(read_context(crafted.keys().public, PARAMETERS))
+
+    def ask(vectors: tuple[bytes, bytes]) -> bytes:
+        asked.append(vectors)
+        selector = circuit().selector([read_vector(vector, PARAMETERS) for vector in vectors])
+        return circuit().answer(selector, limit, operand, key, noise=1_000_000_000)
+
+    assert crafted.read_operand(ask, limit.head)[:100] == operand
+    assert len(asked) == crafted.ANSWERS
 
 
 # -- what an answer tells beside its sum

@@ -1,15 +1,20 @@
 """The language of queries: what is taken, what is not, and that nothing but `Malformed` comes of any text."""
 
 import json
+import statistics
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataspace.catalog.models import Form
 from dataspace.errors import Malformed, NotFound, Refused
+from dataspace.privacy.noise import add_noise
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.query import Plan, parse, resolve
 
@@ -91,6 +96,43 @@ _STACKED = [
     "(SELECT city FROM data)",
     "VALUES (1)",
 ]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "SELECT city FROM data; SELECT name FROM data",  # QY-01
+        "SELECT content FROM read_text('{file}')",  # QY-02
+        "SELECT name FROM other",  # QY-03
+        "SELECT COLUMNS('n.*') FROM data",  # QY-03
+        "SELECT string_agg(name, ',') FROM data",  # QY-13
+        "SELECT 'Zhang San' FROM data WHERE name LIKE 'Zh%'",  # QY-16
+        "SELECT substr(name, 1, 9) FROM data",  # QY-17
+    ],
+)
+def test_qy_01_qy_02_qy_03_qy_13_qy_16_qy_17_a_naive_engine_tells_what_is_malformed_here(
+    attack: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("Zhang San")
+    text = attack.format(file=tmp_path / "file")
+    with duckdb.connect() as naive:
+        for table in ("data", "other"):
+            naive.execute(f"CREATE TABLE {table} AS SELECT 'Zhang San' AS name, 'Hangzhou' AS city")
+        assert naive.execute(text).fetchall() == [("Zhang San",)]
+    with pytest.raises(Malformed):
+        parse(text)
+
+
+@pytest.mark.parametrize("cast", ["CAST(name AS INT)", "name::INT"])
+def test_qy_12_the_error_of_a_naive_cast_quotes_a_value_and_ours_the_question_alone(cast: str) -> None:
+    text = f"SELECT COUNT(*) FROM data WHERE {cast} = 1"
+    with duckdb.connect() as naive:
+        naive.execute("CREATE TABLE data AS SELECT 'Zhang San' AS name")
+        with pytest.raises(duckdb.ConversionException, match="Zhang San"):
+            naive.execute(text).fetchall()
+    with pytest.raises(Malformed) as refused:
+        parse(text)
+    assert "Zhang" not in str(refused.value)
 
 
 @pytest.mark.parametrize("text", _STACKED)
@@ -470,6 +512,26 @@ def test_uses_are_told_to_the_policy() -> None:
 def test_qy_07_one_question_has_one_canonical_form(one: str, other: str) -> None:
     assert parse(one) == parse(other)
     assert parse(one).canonical() == parse(other).canonical()
+
+
+def test_qy_07_other_words_average_away_the_noise_of_a_naive_cache_and_not_of_ours() -> None:
+    wordings = [
+        f"SELECT COUNT(*) FROM data WHERE{' ' * blanks}score = 1{' AND score = 1' * again}"
+        for blanks in range(1, 101)
+        for again in range(4)
+    ]
+
+    def averaged(key: Callable[[str], str]) -> tuple[float, int]:
+        """Return how far from the truth the average is, and how often noise was drawn: once for each key."""
+        drawn: dict[str, int] = {}
+        keys = [key(wording) for wording in wordings]
+        for one in set(keys):
+            (drawn[one],) = add_noise([1000], sensitivity=1, epsilon=100_000)
+        return abs(statistics.mean(drawn[one] for one in keys) - 1000), len(drawn)
+
+    off, draws = averaged(str)  # The naive service keeps answers by their text.
+    assert (off < 6, draws) == (True, 400)  # eight of its standard errors
+    assert averaged(lambda wording: json.dumps(parse(wording).canonical()))[1] == 1
 
 
 @pytest.mark.parametrize(

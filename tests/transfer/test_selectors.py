@@ -31,6 +31,7 @@ from dataspace.participants.access import Caller
 from dataspace.transfer.ask import Answer
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, SELECTOR_PARAMETERS
 from dataspace.wire.selector import Operand, SelectorQuery
+from tests import fuzzing
 from tests.simulator import Simulator, people
 
 INCOME = Operand("income", 0, 20_000)
@@ -70,10 +71,19 @@ def _asked(space: Simulator, consumer: Caller, agreement: Agreement, query: Prep
     return space.service.selectors.answer(consumer, agreement.id, query.body)
 
 
-def _spoilt(message: bytes) -> bytes:
-    """Return a message with some coefficients above their modulus."""
-    middle = len(message) // 2
-    return message[:middle] + b"\xff" * 64 + message[middle + 64 :]
+def _spoilt(message: bytes, *path: int) -> bytes:
+    """Return a message with a coefficient above its modulus, in the stream at the end of these fields."""
+    if not path:
+        content = bytearray(fuzzing.opened(message))
+        content[97:105] = b"\xff" * 8
+        return fuzzing.closed(bytes(content))
+    parts = fuzzing.read(message)
+    return fuzzing.write(
+        [
+            (tag, _spoilt(value, *path[1:]) if tag >> 3 == path[0] and isinstance(value, bytes) else value)
+            for tag, value in parts
+        ]
+    )
 
 
 def _first(layout: SelectorLayout, count: int) -> list[int]:
@@ -157,7 +167,7 @@ def test_a_weight_that_is_not_0_or_1_gets_randomness(space: Simulator, keys: Key
         open_selector(keys, query, answer.content)
 
 
-def test_a_consumer_that_is_not_named_semi_honest_is_refused(space: Simulator, keys: Keys) -> None:
+def test_he_09_a_consumer_that_is_not_named_semi_honest_is_refused(space: Simulator, keys: Keys) -> None:
     consumer, agreement = _agreed(space, people(202), trusted=False)
     layout = _layout(space, consumer, agreement)
     with pytest.raises(PolicyDenied) as refused:
@@ -282,13 +292,13 @@ def test_he_04_hostile_keys_and_ciphertexts_are_refused_and_the_next_query_is_an
     layout = _layout(space, consumer, agreement)
     good = _query(keys, layout, _first(layout, 30), agreement)
     query = SelectorQuery.decode(good.body)
-    contexts = [keys.public[:-1], _spoilt(keys.public), Keys.create(DEFAULT_PARAMETERS).public]
+    contexts = [keys.public[:-1], _spoilt(keys.public, 2, 1), Keys.create(DEFAULT_PARAMETERS).public]
     bodies = [
         replace(query, context=context, key=hashlib.sha256(context).hexdigest()).encode()
         for context in contexts
     ]
     first, second = query.vectors
-    pairs = [(first[:-1], second), (first, b""), (second, first + b"\x00"), (first, _spoilt(second))]
+    pairs = [(first[:-1], second), (first, b""), (second, first + b"\x00"), (first, _spoilt(second, 2))]
     bodies += [replace(query, vectors=vectors).encode() for vectors in pairs]
     for body in bodies:
         with pytest.raises(Malformed):
