@@ -50,9 +50,10 @@ _INTAKE_SECONDS = 600.0
 _COPIER_MEMORY = 1024 * _MEGABYTE
 _ENCRYPTED_SECONDS = 30.0
 _MATCHING_MEMORY = 3072 * _MEGABYTE  # a lookup table of 512 MiB, before it is one
-# Calls after which a worker that reads ciphertexts is replaced: what a hostile one may have left ends then.
+# Calls after which a worker is replaced: what a hostile ciphertext may have left ends then.
 _RECYCLED = 1000
-_CPU_SECONDS = 600  # of processor time in a worker's life; at half of it, it is replaced
+# Of processor time in a worker's life. At half of it, it is replaced: the longest call, of 300 s, fits in.
+_CPU_SECONDS = 600
 
 
 def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) -> Service:
@@ -85,48 +86,10 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
             deadline=float(settings.query_seconds),
         ),
     )
-    encrypted = _pool(
-        stack,
-        Pool(
-            "dataspace.privacy.encrypted:Evaluator",
-            workers=settings.workers,
-            memory=_ENCRYPTED_MEMORY,
-            deadline=_ENCRYPTED_SECONDS,
-            recycle=_RECYCLED,
-            cpu=_CPU_SECONDS,
-        ),
-    )
-    builder = _pool(
-        stack,
-        Pool(
-            "dataspace.privacy.noised:Noiser",
-            workers=1,
-            memory=_ENCRYPTED_MEMORY,
-            deadline=_ENCRYPTED_SECONDS,
-        ),
-    )
-    scorer = _pool(
-        stack,
-        Pool(
-            "dataspace.privacy.score:Scorer",
-            workers=settings.workers,
-            memory=_ENCRYPTED_MEMORY,
-            deadline=_ENCRYPTED_SECONDS,
-            recycle=_RECYCLED,
-            cpu=_CPU_SECONDS,
-        ),
-    )
-    selector = _pool(
-        stack,
-        Pool(
-            "dataspace.privacy.evaluation:SelectorEvaluator",
-            workers=1,
-            memory=_ENCRYPTED_MEMORY,
-            deadline=_ENCRYPTED_SECONDS,
-            recycle=_RECYCLED,
-            cpu=_CPU_SECONDS,
-        ),
-    )
+    encrypted = _sacrificial(stack, "dataspace.privacy.encrypted:Evaluator", workers=settings.workers)
+    builder = _sacrificial(stack, "dataspace.privacy.noised:Noiser")
+    scorer = _sacrificial(stack, "dataspace.privacy.score:Scorer", workers=settings.workers)
+    selector = _sacrificial(stack, "dataspace.privacy.evaluation:SelectorEvaluator", workers=1)
     models = Models(space, scorer)
     if warm:
         threading.Thread(target=_warm, args=((queries, intake, encrypted, builder),), daemon=True).start()
@@ -198,15 +161,7 @@ def assemble(space: Space, anchors: Anchorage, stack: ExitStack, *, warm: bool) 
 def _matching(space: Space, engine: Engine, stack: ExitStack) -> tuple[Lookups, Intersections]:
     """Return the forms that compare identifiers, whose processes start when they are first asked for."""
     evaluator, counter = (
-        _pool(
-            stack,
-            Pool(
-                target,
-                workers=space.settings.workers,
-                memory=_MATCHING_MEMORY,
-                deadline=_ENCRYPTED_SECONDS,
-            ),
-        )
+        _sacrificial(stack, target, workers=space.settings.workers, memory=_MATCHING_MEMORY)
         for target in ("dataspace.privacy.lookup:Lookup", "dataspace.privacy.intersection:Intersection")
     )
     return Lookups(space, engine, evaluator), Intersections(space, engine, counter)
@@ -214,29 +169,14 @@ def _matching(space: Space, engine: Engine, stack: ExitStack) -> tuple[Lookups, 
 
 def _sealed(space: Space, keyservice: KeyServiceClient, stack: ExitStack) -> SealedAnswers:
     """Return the sealed form of answer, whose process is started when it is first asked for."""
-    settings = space.settings
-    adder = _pool(
-        stack, Pool(SEALED_ADDER, workers=1, memory=settings.worker_memory, deadline=_ENCRYPTED_SECONDS)
-    )
+    adder = _sacrificial(stack, SEALED_ADDER, memory=space.settings.worker_memory)
     return SealedAnswers(space, adder, keyservice)
 
 
 def _joint(space: Space, engine: Engine, stack: ExitStack) -> JointAnswers:
     """Return the joint form of answer, whose processes are started when it is first asked for."""
     # Two: the one that has exact cells never reads what a consumer sent, nor the other the cells.
-    masker, adder = (
-        _pool(
-            stack,
-            Pool(
-                target,
-                workers=1,
-                memory=_ENCRYPTED_MEMORY,
-                deadline=_ENCRYPTED_SECONDS,
-                recycle=_RECYCLED if target == ADDER else 0,
-            ),
-        )
-        for target in (MASKER, ADDER)
-    )
+    masker, adder = (_sacrificial(stack, target) for target in (MASKER, ADDER))
     return JointAnswers(space, engine, masker, adder, read_peers(Path(space.settings.peers), space.keys))
 
 
@@ -271,3 +211,18 @@ def _warm(pools: Sequence[Pool]) -> None:
 def _pool(stack: ExitStack, pool: Pool) -> Pool:
     stack.callback(pool.close)
     return pool
+
+
+def _sacrificial(stack: ExitStack, target: str, *, workers: int = 1, memory: int = _ENCRYPTED_MEMORY) -> Pool:
+    """Return a pool for what computes on bytes of others, whose workers may die of it and do not grow old."""
+    return _pool(
+        stack,
+        Pool(
+            target,
+            workers=workers,
+            memory=memory,
+            deadline=_ENCRYPTED_SECONDS,
+            recycle=_RECYCLED,
+            cpu=_CPU_SECONDS,
+        ),
+    )

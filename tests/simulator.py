@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sqlmodel import Session
+
 from dataspace.app import initialise, open_service
 from dataspace.audit.audit import audit
 from dataspace.audit.evidence import ANCHORS
@@ -19,8 +21,8 @@ from dataspace.audit.sources import Home
 from dataspace.catalog.models import Form, Upload
 from dataspace.catalog.register import OfferTerms, Registered, Registration
 from dataspace.negotiation.models import Agreement
-from dataspace.participants.access import Caller, caller_of_token
-from dataspace.participants.models import Role
+from dataspace.participants.access import Caller, caller_of_token, hash_password
+from dataspace.participants.models import Participant, Role
 from dataspace.settings import Settings
 from dataspace.transfer.conduct import Answer
 from dataspace.web.service import Service
@@ -58,8 +60,9 @@ class Simulator:
     def member(self, *roles: Role, login: str = "") -> Caller:
         """Admit a participant; its token is in `tokens` by its id."""
         name = login or f"member-{len(self.tokens)}"
-        admission = self.service.membership.admit(self.operator, name, name, roles, PASSWORD)
+        admission = self.service.membership.admit(self.operator, name, name, roles)
         self.tokens[admission.member.id] = admission.token
+        give_password(self.service, admission.member.id)
         with self.service.space.database.reading() as session:
             return caller_of_token(session, admission.token)
 
@@ -120,17 +123,31 @@ class Simulator:
         assert report.ok, report
 
 
+_hashed = cache(hash_password)
+
+
+def give_password(service: Service, participant: str) -> None:
+    """Let a participant log in with `PASSWORD`, whose slow hash is computed once for all of them."""
+    hashed = _hashed(PASSWORD)
+
+    def act(session: Session) -> None:
+        session.get_one(Participant, participant).password_hash = hashed
+
+    service.space.database.commit(act)
+
+
 @contextmanager
 def simulated(home: Path, **settings: Any) -> Iterator[Simulator]:
-    """Make a space in `home` and open it: in fearless zones, unless `zones` says otherwise."""
-    chosen = Settings(home=home, **{"zones": str(fearless_zones()), **settings})
-    admission = initialise(chosen, "operator", "operator", PASSWORD)
+    """Make a space in `home` and open it: fearless zones and single workers, unless `settings` say else."""
+    chosen = Settings(home=home, **{"zones": str(fearless_zones()), "workers": 1, **settings})
+    admission = initialise(chosen, "operator", "operator")
     assert admission
     clock = Clock()
     clock.now = datetime.now(UTC)
     with open_service(chosen, clock) as service:
         with service.space.database.reading() as session:
             operator = caller_of_token(session, admission.token)
+        give_password(service, operator.id)
         yield Simulator(service, chosen, operator, admission.token, clock)
 
 

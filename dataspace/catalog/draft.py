@@ -7,7 +7,7 @@ measures; pseudonyms and times are no part of it.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -154,7 +154,7 @@ class Drafts:
         Raises:
             NotFound: the upload or the dataset is not the caller's.
             Conflict: the upload is not ready.
-            Unprocessable: a subject, a correction, a term or a text does not fit.
+            Unprocessable: a subject, a correction, a term, a text or a consumer that is named does not fit.
 
         """
         found = self._uploads.upload(caller, upload)
@@ -163,6 +163,7 @@ class Drafts:
             pack = known(session, caller.id, found.zone).taught(zone)
             if registration.dataset:
                 owned_dataset(session, caller, registration.dataset)
+            _check_consumers(session, registration.offer.semi_honest)
         columns = confirmed_columns(found, pack, registration)
         registration = replace(registration, listing=read_listing(registration.listing, columns))
         _check_words(found, registration)
@@ -200,6 +201,19 @@ class Drafts:
     def decide(self, caller: Caller, draft: Draft) -> tuple[Decision, PolicyInput]:
         """Ask the policy whether it may be registered."""
         return self._space.decide("register", **draft.facts(caller))
+
+
+def _check_consumers(session: Session, named: Sequence[str]) -> None:
+    """Let pass the ids of those who may have an agreement: a mistyped one would be found out by its owner.
+
+    Raises:
+        Unprocessable: one is of no participant, of a suspended one, or of one that is no consumer.
+
+    """
+    for name in named:
+        found = session.get(Participant, name)
+        if found is None or found.status != Status.ACTIVE or Role.CONSUMER not in found.role_set:
+            raise Unprocessable(f"semi_honest: {name!r} is no active consumer", participant=name)
 
 
 def _check_words(found: Upload, registration: Registration) -> None:

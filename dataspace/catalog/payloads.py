@@ -14,7 +14,7 @@ import hmac
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import RawIOBase
@@ -157,6 +157,14 @@ def open_sealed(source: Path | str | BinaryIO, key: bytes, context: bytes) -> It
                 yield cipher.decrypt(_NONCE.pack(prefix, count, last), chunk, associated)
             except InvalidTag as error:
                 raise VerificationError(_NOT_OPENED) from error
+
+
+def remove_orphans(folder: Path, known: Collection[str]) -> int:
+    """Remove the sealed files of a folder whose names are not `known`: what a crash left (attack CR-02)."""
+    orphans = [path for path in folder.glob("*.sealed") if path.name not in known]
+    for path in orphans:
+        path.unlink(missing_ok=True)
+    return len(orphans)
 
 
 def into_memfd(source: Path | str, key: bytes, context: bytes, *, sha256: str = "") -> int:

@@ -10,6 +10,7 @@ every machine and a decision can be made again years later.
 import json
 from collections import deque
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from wasmtime import (
@@ -139,6 +140,17 @@ class _Machine:
         return int(found.value(self._store))
 
 
+@lru_cache(maxsize=1)
+def _compiled(wasm: bytes) -> tuple[Engine, Module]:
+    """Compile a module, once: a quarter of a second, and a program may open its space more than once."""
+    config = Config()
+    config.consume_fuel = True
+    # Whatever takes a signal over after wasmtime, faulthandler for one, lets a trap kill the process.
+    config.signals_based_traps = False
+    engine = Engine(config)
+    return engine, Module(engine, wasm)
+
+
 class BundlePolicy:
     """A bundle as a policy engine; any number of threads may ask at once."""
 
@@ -150,13 +162,8 @@ class BundlePolicy:
 
         """
         self._bundle = bundle
-        config = Config()
-        config.consume_fuel = True
-        # Whatever takes a signal over after wasmtime, faulthandler for one, lets a trap kill the process.
-        config.signals_based_traps = False
         try:
-            self._engine = Engine(config)
-            self._module = Module(self._engine, bundle.wasm)
+            self._engine, self._module = _compiled(bundle.wasm)
             self._idle = deque([self._fresh()])
         except (Trap, WasmtimeError, _Stopped, KeyError, IndexError, ValueError) as error:
             raise Unavailable("the policy bundle holds no policy that can be evaluated") from error

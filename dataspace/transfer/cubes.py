@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlmodel import Session, select
 
 from dataspace.catalog.models import Form
-from dataspace.catalog.payloads import open_sealed, seal
+from dataspace.catalog.payloads import open_sealed, remove_orphans, seal
 from dataspace.errors import DataSpaceError, NotFound, Refused, Unprocessable
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
@@ -116,11 +116,7 @@ class Cubes:
         """Remove files that no cube names: what a crash left (attack CR-02); at the start of the service."""
         with self._space.database.reading() as session:
             known = set(session.exec(select(Cube.path)).all())
-        folder = self._space.settings.home / "cubes"
-        orphans = [path for path in folder.glob("*.sealed") if path.name not in known]
-        for path in orphans:
-            path.unlink(missing_ok=True)
-        return len(orphans)
+        return remove_orphans(self._space.settings.home / "cubes", known)
 
     def content(self, case: Case, cube: Cube) -> bytes:
         """Return the bytes of a cube, opened with its dataset's data key."""

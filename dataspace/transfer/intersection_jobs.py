@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, delete, func, select, update
 
-from dataspace.catalog.payloads import open_sealed, seal
+from dataspace.catalog.payloads import open_sealed, remove_orphans, seal
 from dataspace.errors import Conflict, NotFound, TooMany
 from dataspace.keys.wrap import AesKey
 from dataspace.negotiation.models import Agreement
@@ -140,10 +140,7 @@ class Jobs:
         with self._space.database.reading() as session:
             waiting = select(Intersection.path).where(Intersection.state == "blinded")
             known = set(session.exec(waiting).all())
-        orphans = [path for path in self._folder.glob("*.sealed") if path.name not in known]
-        for path in orphans:
-            path.unlink(missing_ok=True)
-        return len(orphans)
+        return remove_orphans(self._folder, known)
 
     @property
     def _folder(self) -> Path:

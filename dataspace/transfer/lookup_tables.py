@@ -18,7 +18,7 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from dataspace.catalog.models import Dataset
-from dataspace.catalog.payloads import open_sealed, seal
+from dataspace.catalog.payloads import open_sealed, remove_orphans, seal
 from dataspace.errors import NotFound, TooLarge
 from dataspace.keys.wrap import AesKey
 from dataspace.privacy.lookup import Head
@@ -133,10 +133,7 @@ class LookupTables:
         """Remove files that no row names: what a crash left (attack CR-02); at the start of the service."""
         with self._space.database.reading() as session:
             known = set(session.exec(select(LookupTable.path)).all())
-        orphans = [path for path in self._folder.glob("*.sealed") if path.name not in known]
-        for path in orphans:
-            path.unlink(missing_ok=True)
-        return len(orphans)
+        return remove_orphans(self._folder, known)
 
     @property
     def _folder(self) -> Path:

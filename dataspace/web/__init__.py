@@ -7,7 +7,7 @@ from litestar.concurrency import set_asyncio_executor
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from dataspace.web import auth, docs, pages
+from dataspace.web import auth, bodies, docs, pages
 from dataspace.web.api import (
     acknowledgements,
     agreements,
@@ -60,6 +60,7 @@ def create(service: Service) -> Litestar:
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         state=State({"service": service}),
         exception_handlers={Exception: pages.answer_error},
+        before_request=bodies.check_types,
         before_send=[securing(service.space.settings.url)],
         openapi_config=docs.config(service.space.settings),
         request_max_body_size=_BODY_LIMIT,

@@ -86,6 +86,7 @@ _SENTENCES: Final = (
         "列 {} 不能比领域规则更宽：至少要 {} 级、{}，现在是 {} 级、{}。",
     ),
     (r"parameters are written like first=3 last=4", "参数要写成 first=3 last=4 这样。"),
+    (r"semi_honest: '(.*)' is no active consumer", "“{}”不是有效的使用方编号。"),
     (r"the basis of an approval has 1 to (\d+) characters", "请写明理由，不超过 {} 个字。"),
     (r"the policy denies it: .*", "不能登记的原因和办法见下面的“风险”。"),
 )

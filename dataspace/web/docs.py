@@ -22,7 +22,8 @@ from dataspace.web.auth import AnyRequest
 from dataspace.web.pages import page
 from dataspace.web.problems import PROBLEMS
 from dataspace.web.prose import Block, blocks
-from dataspace.wire import ARROW, ENVELOPE, JSON, PROBLEM
+from dataspace.wire import ARROW, ENVELOPE, JSON, OCTETS, PROBLEM
+from dataspace.wire.keyservice import MEDIA_TYPE
 
 _DESCRIPTION: Final = (
     "A trusted data space: datasets are shared under policy as desensitized rows, protected aggregates or "
@@ -63,17 +64,18 @@ _TABLE: Final = {
         "suppressed": False,
     },
 }
-# Bodies that handlers read or write as bytes, which the framework knows nothing of.
-_REQUESTS: Final = {
-    "/api/uploads": {"application/octet-stream": _FILE},
-    "/api/agreements/{agreement}/encrypted": {ENVELOPE: _FILE},
-    "/api/agreements/{agreement}/joint": {ENVELOPE: _FILE},
-    "/joint/{job}/parts/{peer}": {ENVELOPE: _FILE},
-}
+# Bodies that handlers answer with as bytes, which the framework knows nothing of.
 _ANSWERS: Final = {
-    "/api/joint/{job}": {ENVELOPE: _FILE},
     "/api/agreements/{agreement}/queries": {JSON: _TABLE, ARROW: _FILE},
     "/api/agreements/{agreement}/encrypted": {ENVELOPE: _FILE},
+    "/api/agreements/{agreement}/evaluations": {OCTETS: _FILE},
+    "/api/agreements/{agreement}/intersections": {OCTETS: _FILE},
+    "/api/agreements/{agreement}/intersections/{job}": {JSON: _FILE},
+    "/api/agreements/{agreement}/scores": {ENVELOPE: _FILE},
+    "/api/agreements/{agreement}/sealed/layout": {MEDIA_TYPE: _FILE},
+    "/api/agreements/{agreement}/sealed/totals": {MEDIA_TYPE: _FILE},
+    "/api/agreements/{agreement}/selector-layouts": {JSON: _FILE},
+    "/api/agreements/{agreement}/selectors": {ENVELOPE: _FILE},
 }
 # Headers that handlers read for themselves: each with what is said of it, and an example.
 _HEADERS: Final = {
@@ -141,6 +143,7 @@ class Operation:
     description: list[Block]
     parameters: list[dict[str, Any]]
     request: str
+    sent: str
     answers: list[tuple[str, str, str]]
     curl: str
 
@@ -152,18 +155,14 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = _PROBLEM_SCHEMA
     for path, item in described["paths"].items():
         for method in item.keys() & set(_METHODS):
-            _add_bodies(item[method], path, method)
+            _add_bodies(item[method], path)
             _complete_operation(item[method], schemas)
             if path.startswith(_PUBLIC) or (method, path) == ("post", "/api/session"):
                 item[method]["security"] = []
     return described
 
 
-def _add_bodies(operation: dict[str, Any], path: str, method: str) -> None:
-    if method != "post":
-        return
-    if path in _REQUESTS:
-        operation["requestBody"] = {"required": True, "content": deepcopy(_REQUESTS[path])}
+def _add_bodies(operation: dict[str, Any], path: str) -> None:
     if path in _HEADERS:
         operation.setdefault("parameters", []).extend(_header(*one) for one in _HEADERS[path])
     if path in _ANSWERS:
@@ -251,6 +250,7 @@ def _operation(method: str, path: str, told: dict[str, Any]) -> Operation:
         description=blocks(told.get("description", "")),
         parameters=told.get("parameters", []),
         request=sent,
+        sent=f"{kind}: {meant}" if (meant := told.get("requestBody", {}).get("description")) else "",
         answers=answers,
         curl=_curl(method, path, told, kind, body),
     )

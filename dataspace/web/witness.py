@@ -13,6 +13,7 @@ from litestar.params import FromPath, RawBody
 from dataspace.errors import Conflict, DataSpaceError, NotFound
 from dataspace.ledger.cosign import SIZE_TYPE
 from dataspace.ledger.witness import BODY_LIMIT, Witness
+from dataspace.web.bodies import taking
 from dataspace.web.problems import describe
 from dataspace.web.service import Service
 
@@ -31,6 +32,7 @@ class WitnessController(Controller):
         status_code=200,
         media_type=MediaType.TEXT,
         request_max_body_size=BODY_LIMIT,
+        operation_class=taking(_TEXT, "the log makes it, as C2SP tlog-witness says", BODY_LIMIT),
     )
     def add_checkpoint(self, body: RawBody, service: NamedDependency[Service]) -> Response[bytes]:
         """Cosign a checkpoint of a log that this space knows, if it extends the one that it cosigned last."""

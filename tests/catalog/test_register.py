@@ -12,6 +12,7 @@ from dataspace.app import open_service
 from dataspace.catalog.models import DatasetKey, DatasetVersion
 from dataspace.catalog.register import OfferTerms, Registration
 from dataspace.errors import Conflict, NotFound, PolicyDenied, Refused, TooLarge, Unprocessable
+from dataspace.participants.models import Status
 from tests.simulator import Simulator, fearless, people, simulated
 
 
@@ -117,6 +118,18 @@ def test_what_does_not_fit_names_itself_and_the_upload_waits_on(space: Simulator
             provider, upload.id, Registration("x", OfferTerms(price=1), subjects=("nobody",))
         )
     assert space.service.uploads.upload(provider, upload.id).rows == 34
+
+
+def test_an_offer_names_active_consumers_alone_semi_honest(space: Simulator) -> None:
+    provider, suspended = space.provider(), space.consumer()
+    space.service.membership.change(space.operator, suspended.id, status=Status.SUSPENDED)
+    upload = space.upload(provider, people(42))
+    for name in ("pt-0000000000000000", suspended.id, provider.id):
+        terms = OfferTerms(price=1, semi_honest=(space.consumer().id, name))
+        with pytest.raises(Unprocessable, match=f"semi_honest: '{name}' is no active consumer") as refused:
+            space.service.registrar.confirm(provider, upload.id, Registration("x", terms))
+        assert refused.value.facts["participant"] == name
+    space.audit()
 
 
 def test_an_upload_is_its_providers_alone(space: Simulator) -> None:

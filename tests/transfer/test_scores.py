@@ -1,6 +1,7 @@
 """Models and encrypted scores as a journey: registered, sealed, metered, withdrawn; and who may not."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ from dataspace.transfer.modelled import ModelView
 from dataspace.transfer.models import ScoreModel
 from dataspace.wire.model import LinearModel
 from dataspace.wire.score import Layout, ScoreQuery
+from tests.postgres import postgres_server, postgres_url
 from tests.privacy.scene import keys
 from tests.privacy.scores import linear, plain
-from tests.simulator import Simulator, people
+from tests.simulator import Simulator, people, simulated
+
+__all__ = ["postgres_server", "postgres_url"]  # fixtures
 
 MODEL = linear([311, -27])
 ROWS = [[123, -456], [0, 1]]
@@ -110,6 +114,11 @@ def test_a_named_consumer_gets_no_more_samples_than_do_not_tell_the_model(space:
     with pytest.raises(Conflict, match="0 are left"):
         _score(space, consumer, first, model.id, [[0, 0]])
     space.audit()
+
+
+def test_samples_are_counted_on_postgresql_too(tmp_path: Path, postgres_url: str) -> None:
+    with simulated(tmp_path / "home", database=postgres_url) as space:
+        test_a_named_consumer_gets_no_more_samples_than_do_not_tell_the_model(space)
 
 
 def test_a_provider_cannot_give_away_more_samples_than_tell_the_model(space: Simulator) -> None:

@@ -17,6 +17,7 @@ from dataspace.web.chinese import _FORMS, chinese
         (str(refusal([Bad(3, "no JSON")])), "文件中有无法读取的行，见下表。"),
         ("column '{0}': its category needs at least level 4 and mask, got level 4 and keep",
          "列 {0} 不能比领域规则更宽：至少要 4 级、mask，现在是 4 级、keep。"),
+        ("semi_honest: 'pt-0' is no active consumer", "“pt-0”不是有效的使用方编号。"),
         ("nobody ever said this", ""),
     ],
 )  # fmt: skip

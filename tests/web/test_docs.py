@@ -1,10 +1,15 @@
 """The page of the API tells the whole language of queries, and what it tells is so."""
 
+import html
+import json
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
 from dataspace.catalog.models import Form
@@ -13,6 +18,7 @@ from dataspace.table import Column, Method, Type
 from dataspace.transfer.query import parse, resolve
 from dataspace.web.api.grammar import QUERY
 from dataspace.web.prose import Block, blocks
+from dataspace.wire import JSON, OCTETS
 from tests.web.words import PAGE
 
 Client = TestClient[Litestar]
@@ -100,3 +106,39 @@ def test_descriptions_are_paragraphs_and_tables() -> None:
     found = blocks("One.\nStill one.\n\n| a | b |\n|---|---|\n| `1` | 2 |\n")
     assert found == [Block("One.\nStill one."), Block("", (("a", "b"), ("`1`", "2")))]
     assert all(one != other for one, other in pairwise(blocks(QUERY)))
+
+
+def _writing(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """Every described operation that may have a body: path, method, handler."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if method in {"POST", "PUT", "PATCH"} and handler.resolve_include_in_schema():
+                    yield route.path_format, method.lower(), handler
+
+
+def test_every_body_is_described(app: Litestar, client: Client) -> None:
+    paths = client.get("/api/openapi.json").json()["paths"]
+    raw = set()
+    for path, method, handler in _writing(app):
+        told, taken = paths[path][method], handler.parsed_fn_signature.parameters.keys()
+        if not taken & {"data", "body", "request"}:
+            assert "requestBody" not in told, path
+        elif "data" in taken:
+            assert "$ref" in json.dumps(told["requestBody"]["content"][JSON]["schema"]), path
+        else:
+            raw.add(path)
+            (content,) = told["requestBody"]["content"].values()
+            assert content["schema"]["format"] == "binary", path
+            assert content["schema"].get("maxLength") == handler.resolve_request_max_body_size(), path
+            assert "; at most " in told["requestBody"]["description"], path
+    assert len(raw) == 12
+
+
+def test_a_body_of_bytes_is_on_the_page(client: Client) -> None:
+    page = client.get("/api/docs", headers=PAGE).text
+    assert f"Body: {OCTETS}: <code>dataspace.client</code> makes it; at most " in page
+    assert (
+        f'-H "Content-Type: {OCTETS}" --data-binary @FILE "$URL/api/agreements/{{agreement}}/evaluations'
+        in html.unescape(page)
+    )

@@ -85,6 +85,30 @@ def test_a_body_that_does_not_fit_is_malformed(client: Client, body: bytes) -> N
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        ("/api/negotiations", {"offer": "of-0", "purpose": "x", "units": "1e6"}, "units"),
+        ("/api/negotiations", {"offer": "of-0", "purpose": "x", "units": 1.5}, "units"),
+        ("/api/datasets", {"upload": "u", "title": "t", "offer": {"price": "100"}}, "offer.price"),
+        ("/api/datasets", {"upload": "u", "title": "t", "offer": {"price": 1, "exact": "no"}}, "offer.exact"),
+        ("/api/acknowledgements", [{"entry": "1", "answer_sha256": "0" * 64}], "[0].entry"),
+        ("/api/acknowledgements", 1, ""),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(
+    space: Simulator, client: Client, path: str, body: Any, key: str
+) -> None:
+    answer = client.post(path, headers=bearer(space, space.operator), json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert answer.json()["errors"][0]["key"] == key
+
+
+def test_the_numbers_of_a_query_are_still_read(space: Simulator, client: Client) -> None:
+    answer = client.get("/api/entries?start=0&count=1", headers=bearer(space, space.operator))
+    assert [entry["index"] for entry in answer.json()] == [0]
+
+
 def test_a_password_is_not_repeated_by_an_error(client: Client) -> None:
     answer = client.post("/api/session", json={"login": ["x"], "password": "hunter2-hunter2"})
     assert "hunter2" not in answer.text

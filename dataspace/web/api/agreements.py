@@ -17,6 +17,7 @@ from dataspace.transfer.conduct import Answer
 from dataspace.web.api.grammar import QUERY
 from dataspace.web.api.noise import NoiseBody
 from dataspace.web.auth import AnyRequest
+from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.schemas import (
     AgreementId,
     DatasetId,
@@ -35,7 +36,7 @@ from dataspace.web.schemas import (
     Version,
 )
 from dataspace.web.service import Service
-from dataspace.wire import ARROW, ENTRY_HEADER, JSON, PRICE_HEADER, UNITS_HEADER
+from dataspace.wire import ARROW, ENTRY_HEADER, ENVELOPE, JSON, PRICE_HEADER, UNITS_HEADER
 from dataspace.wire.parameters import DEFAULT_PARAMETERS
 
 # Twice the largest query of a parameter set, which brings its public key along.
@@ -243,6 +244,7 @@ class Agreements(Controller):
         sync_to_thread=True,
         status_code=200,
         request_max_body_size=_ENVELOPE_LIMIT,
+        operation_class=taking(ENVELOPE, CLIENT, _ENVELOPE_LIMIT),
     )
     def encrypted(
         self,

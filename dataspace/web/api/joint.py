@@ -10,6 +10,7 @@ from litestar.params import FromPath, RawBody
 from dataspace.errors import NotFound
 from dataspace.participants.access import Caller
 from dataspace.transfer.joint import JointAnswers
+from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.schemas import Entry, Epsilon, Out, Price, Sha256
 from dataspace.web.service import Service
 from dataspace.wire import ENVELOPE
@@ -48,7 +49,13 @@ class Jobs(Controller):
     path = "/agreements"
     tags = ("agreements",)
 
-    @post("/{agreement:str}/joint", sync_to_thread=True, status_code=200, request_max_body_size=REQUEST_LIMIT)
+    @post(
+        "/{agreement:str}/joint",
+        sync_to_thread=True,
+        status_code=200,
+        request_max_body_size=REQUEST_LIMIT,
+        operation_class=taking(ENVELOPE, CLIENT, REQUEST_LIMIT),
+    )
     def part(
         self,
         agreement: FromPath[str],
@@ -87,7 +94,11 @@ class Parts(Controller):
     tags = ("ledger",)
 
     @put(
-        "/{job:str}/parts/{peer:str}", sync_to_thread=True, status_code=204, request_max_body_size=PART_LIMIT
+        "/{job:str}/parts/{peer:str}",
+        sync_to_thread=True,
+        status_code=204,
+        request_max_body_size=PART_LIMIT,
+        operation_class=taking(ENVELOPE, "the peer signs it and masks it for everybody else", PART_LIMIT),
     )
     def take(
         self, job: FromPath[str], peer: FromPath[str], body: RawBody, service: NamedDependency[Service]

@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter, RawBody
 from dataspace.participants.access import Caller
 from dataspace.transfer.lookups import TableView
 from dataspace.web.api.agreements import answered
+from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.schemas import Out
 from dataspace.web.service import Service
 from dataspace.wire import OCTETS
@@ -64,7 +65,13 @@ class Lookups(Controller):
     path = "/agreements/{agreement:str}"
     tags = ("agreements",)
 
-    @post("/evaluations", sync_to_thread=True, status_code=200, request_max_body_size=_POINTS_LIMIT)
+    @post(
+        "/evaluations",
+        sync_to_thread=True,
+        status_code=200,
+        request_max_body_size=_POINTS_LIMIT,
+        operation_class=taking(OCTETS, CLIENT, _POINTS_LIMIT),
+    )
     def evaluate(
         self,
         agreement: FromPath[str],
@@ -103,7 +110,13 @@ class Lookups(Controller):
             wanted = None if bucket == _WHOLE else bucket
             return service.lookups.records(caller, agreement, table, entry=entry, bucket=wanted)
 
-    @post("/intersections", sync_to_thread=True, status_code=200, request_max_body_size=OPENING_LIMIT)
+    @post(
+        "/intersections",
+        sync_to_thread=True,
+        status_code=200,
+        request_max_body_size=OPENING_LIMIT,
+        operation_class=taking(OCTETS, CLIENT, OPENING_LIMIT),
+    )
     def begin(
         self,
         agreement: FromPath[str],
@@ -120,6 +133,7 @@ class Lookups(Controller):
         sync_to_thread=True,
         status_code=200,
         request_max_body_size=RETURNED_LIMIT,
+        operation_class=taking(OCTETS, CLIENT, RETURNED_LIMIT),
     )
     def finish(
         self,

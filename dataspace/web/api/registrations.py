@@ -83,7 +83,7 @@ class OfferTermsIn(In):
     ] = 100
     exact: Annotated[bool, msgspec.Meta(description="whether aggregates may leave without noise")] = True
     semi_honest: Annotated[
-        list[str],
+        list[Annotated[str, msgspec.Meta(max_length=64)]],
         msgspec.Meta(
             description="participants that are trusted to follow the protocol, for the forms that need it",
             examples=[["pt-0123456789abcdef"]],

@@ -15,6 +15,7 @@ from dataspace.errors import Malformed, TooLarge
 from dataspace.participants.access import Caller
 from dataspace.web import tus
 from dataspace.web.auth import AnyRequest
+from dataspace.web.bodies import taking
 from dataspace.web.problems import respond
 from dataspace.web.receive import blocks, body_of, check_headers
 from dataspace.web.service import Service
@@ -53,7 +54,12 @@ class Resumable(Controller):
             },
         )
 
-    @post("/", request_max_body_size=None, status_code=201)
+    @post(
+        "/",
+        request_max_body_size=None,
+        status_code=201,
+        operation_class=taking(tus.CONTENT, "the first bytes of the file, or none", required=False),
+    )
     async def create(
         self, request: AnyRequest, caller: NamedDependency[Caller], service: NamedDependency[Service]
     ) -> Response[Any]:

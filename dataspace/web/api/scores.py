@@ -10,8 +10,10 @@ from litestar.params import FromPath, JSONBody, RawBody
 from dataspace.participants.access import Caller
 from dataspace.transfer.modelled import ModelView
 from dataspace.web.api.agreements import answered
+from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.schemas import DatasetId, Entry, In, Moment, Out, Version
 from dataspace.web.service import Service
+from dataspace.wire import ENVELOPE
 from dataspace.wire.model import Link
 from dataspace.wire.score import QUERY_LIMIT
 
@@ -153,7 +155,13 @@ class Scores(Controller):
         """List the models that an agreement in force may use; weights are shown of releasable ones."""
         return [ModelBody.of(view) for view in service.models.offered(caller, agreement)]
 
-    @post("/scores", sync_to_thread=True, status_code=200, request_max_body_size=QUERY_LIMIT)
+    @post(
+        "/scores",
+        sync_to_thread=True,
+        status_code=200,
+        request_max_body_size=QUERY_LIMIT,
+        operation_class=taking(ENVELOPE, CLIENT, QUERY_LIMIT),
+    )
     def score(
         self,
         agreement: FromPath[str],

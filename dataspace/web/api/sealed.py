@@ -14,9 +14,11 @@ from dataspace.participants.access import Caller
 from dataspace.web.api.agreements import answered
 from dataspace.web.api.datasets import RegisteredBody
 from dataspace.web.auth import AnyRequest
+from dataspace.web.bodies import taking
 from dataspace.web.receive import receive
 from dataspace.web.schemas import Epsilon, In
 from dataspace.web.service import Service
+from dataspace.wire import OCTETS
 from dataspace.wire.sealed import CELLS_LIMIT, COUNT, GROUPS_LIMIT
 
 _KEY = base64.b64encode(bytes(12)).decode()
@@ -88,7 +90,7 @@ class SealedUploads(Controller):
     path = "/datasets/sealed"
     tags = ("datasets",)
 
-    @post("/", request_max_body_size=None)
+    @post("/", request_max_body_size=None, operation_class=taking(OCTETS, "`dataspace seal` makes it"))
     async def register(  # noqa: PLR0913 - the parameters of the query
         self,
         request: AnyRequest,

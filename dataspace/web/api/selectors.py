@@ -10,9 +10,11 @@ from litestar.params import FromPath, JSONBody, RawBody
 from dataspace.participants.access import Caller
 from dataspace.transfer.selectors import COLUMNS_LIMIT
 from dataspace.web.api.agreements import answered
+from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.limits import Limiter
 from dataspace.web.schemas import In
 from dataspace.web.service import Service
+from dataspace.wire import ENVELOPE
 from dataspace.wire.selector import QUERY_LIMIT
 
 # An envelope is up to 20 MB: one of a consumer at a time, and few of all (attack HE-13).
@@ -51,7 +53,13 @@ class Selectors(Controller):
         with service.limits.queries.holding(caller.id):
             return answered(service.selectors.layout(caller, agreement, data.columns))
 
-    @post("/selectors", sync_to_thread=True, status_code=200, request_max_body_size=QUERY_LIMIT)
+    @post(
+        "/selectors",
+        sync_to_thread=True,
+        status_code=200,
+        request_max_body_size=QUERY_LIMIT,
+        operation_class=taking(ENVELOPE, CLIENT, QUERY_LIMIT),
+    )
     def select(
         self,
         agreement: FromPath[str],

@@ -13,10 +13,12 @@ from dataspace.catalog.stored import received
 from dataspace.catalog.upload import LIFETIME
 from dataspace.participants.access import Caller
 from dataspace.web.auth import AnyRequest
+from dataspace.web.bodies import taking
 from dataspace.web.problems import PROBLEMS, Problem
 from dataspace.web.receive import receive
 from dataspace.web.schemas import Moment, Out, Sha256, UploadId, Zone
 from dataspace.web.service import Service
+from dataspace.wire import OCTETS
 
 ZoneOf = Annotated[str, QueryParameter(description="the zone the dataset is for", max_length=64)]
 Delimiter = Annotated[
@@ -108,7 +110,7 @@ class Uploads(Controller):
     path = "/uploads"
     tags = ("datasets",)
 
-    @post("/", request_max_body_size=None)
+    @post("/", request_max_body_size=None, operation_class=taking(OCTETS, "the provider's file"))
     async def upload(  # noqa: PLR0913 - the parameters of the query
         self,
         request: AnyRequest,
