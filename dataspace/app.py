@@ -28,8 +28,8 @@ from dataspace.proof.checkpoint import Checkpoint
 from dataspace.proof.key import Verifier
 from dataspace.settings import Settings
 from dataspace.space import Space, utc_now
+from dataspace.transfer.forms.peers import PEER_KEYS, public_peer_keys
 from dataspace.transfer.mark import Mark
-from dataspace.transfer.peers import PEER_KEYS, public_peer_keys
 from dataspace.worker import Job, Worker
 from dataspace.zones.pack import Pack, load_packs
 

@@ -25,21 +25,21 @@ from dataspace.negotiation.negotiate import Negotiator
 from dataspace.pools import Pools, open_pools
 from dataspace.proof.witnesses import WitnessPolicy
 from dataspace.space import Space
-from dataspace.transfer.answer import Answers
-from dataspace.transfer.encrypted import EncryptedAnswers
 from dataspace.transfer.engine import Engine
-from dataspace.transfer.intersections import Intersections
-from dataspace.transfer.joint import JointAnswers
-from dataspace.transfer.keyservice import KeyServiceClient
-from dataspace.transfer.lookups import Lookups
-from dataspace.transfer.noised import NoisedAnswers
-from dataspace.transfer.peers import read_peers
+from dataspace.transfer.forms.answer import Answers
+from dataspace.transfer.forms.encrypted import EncryptedAnswers
+from dataspace.transfer.forms.intersections import Intersections
+from dataspace.transfer.forms.joint import JointAnswers
+from dataspace.transfer.forms.keyservice import KeyServiceClient
+from dataspace.transfer.forms.lookups import Lookups
+from dataspace.transfer.forms.noised import NoisedAnswers
+from dataspace.transfer.forms.peers import read_peers
+from dataspace.transfer.forms.scores import Scores
+from dataspace.transfer.forms.scoring import Models
+from dataspace.transfer.forms.sealed import SealedAnswers
+from dataspace.transfer.forms.selectors import Selectors
 from dataspace.transfer.receipts import Receipts
 from dataspace.transfer.repeat import Repeats
-from dataspace.transfer.scores import Scores
-from dataspace.transfer.scoring import Models
-from dataspace.transfer.sealed import SealedAnswers
-from dataspace.transfer.selectors import Selectors
 from dataspace.web.service import Service
 
 

@@ -9,8 +9,8 @@ from dataspace.errors import Unavailable
 from dataspace.sandbox import Pool
 from dataspace.settings import Settings
 from dataspace.transfer.engine import WORKER
-from dataspace.transfer.joint import ADDER, MASKER
-from dataspace.transfer.sealed import ADDER as SEALED_ADDER
+from dataspace.transfer.forms.joint import ADDER, MASKER
+from dataspace.transfer.forms.sealed import ADDER as SEALED_ADDER
 
 _MEGABYTE: Final = 1 << 20
 _MEMORY: Final = 2048 * _MEGABYTE

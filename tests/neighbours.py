@@ -12,7 +12,7 @@ from dataspace.client import DataSpace
 from dataspace.keys.file import FileKeys
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
-from dataspace.transfer.peers import MASKING, PEER_KEYS, SIGNING
+from dataspace.transfer.forms.peers import MASKING, PEER_KEYS, SIGNING
 from tests.running import free_port
 from tests.simulator import Simulator, people, simulated
 from tests.web.served import served

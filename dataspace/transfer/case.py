@@ -19,8 +19,8 @@ from dataspace.space import Space, nanoseconds
 from dataspace.table import Column, Method
 from dataspace.transfer import budget
 from dataspace.transfer.engine import Payload
-from dataspace.transfer.leaving import Protection
 from dataspace.transfer.models import Budget
+from dataspace.transfer.sql.leaving import Protection
 from dataspace.zones.pack import Pack
 
 

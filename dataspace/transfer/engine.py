@@ -13,16 +13,16 @@ from dataspace.privacy.spec import CubeSpec
 from dataspace.proof.canonical import canonical
 from dataspace.sandbox import Pool
 from dataspace.table import Column
-from dataspace.transfer import render
-from dataspace.transfer.leaving import Protection
-from dataspace.transfer.past import Past, judged
+from dataspace.transfer.duck.past import Past, judged
 from dataspace.transfer.payload import Payload, Result, Sealed
-from dataspace.transfer.plan import Plan, uses
+from dataspace.transfer.sql import render
+from dataspace.transfer.sql.leaving import Protection
+from dataspace.transfer.sql.plan import Plan, uses
 from dataspace.wire import JSON
 
 __all__ = ["WORKER", "CellsPlan", "Engine", "Payload", "Result", "Sealed"]
 
-WORKER: Final = "dataspace.transfer.duck:Worker"  # the target of the engine's pool
+WORKER: Final = "dataspace.transfer.duck.worker:Worker"  # the target of the engine's pool
 _PREPARE_SECONDS: Final = 300.0  # a million rows take some, and it is done once
 
 

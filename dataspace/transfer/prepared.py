@@ -25,9 +25,9 @@ from dataspace.proof.canonical import JSON, canonical
 from dataspace.space import Space, mint
 from dataspace.table import Column
 from dataspace.transfer.case import Case, steady_key
+from dataspace.transfer.duck.overlay import costly
 from dataspace.transfer.engine import Engine, Payload, Sealed
 from dataspace.transfer.models import Prepared
-from dataspace.transfer.overlay import costly
 
 _GRACE: Final = timedelta(hours=1)  # longer than a worker may take to write a file
 

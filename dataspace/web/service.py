@@ -18,18 +18,18 @@ from dataspace.membership.erase import Erasure
 from dataspace.negotiation.negotiate import Negotiator
 from dataspace.space import Space
 from dataspace.transfer.acknowledge import Acknowledgements
-from dataspace.transfer.answer import Answers
-from dataspace.transfer.encrypted import EncryptedAnswers
-from dataspace.transfer.estimate import Estimates
-from dataspace.transfer.intersections import Intersections
-from dataspace.transfer.joint import JointAnswers
-from dataspace.transfer.lookups import Lookups
-from dataspace.transfer.noised import NoisedAnswers
+from dataspace.transfer.forms.answer import Answers
+from dataspace.transfer.forms.encrypted import EncryptedAnswers
+from dataspace.transfer.forms.estimate import Estimates
+from dataspace.transfer.forms.intersections import Intersections
+from dataspace.transfer.forms.joint import JointAnswers
+from dataspace.transfer.forms.lookups import Lookups
+from dataspace.transfer.forms.noised import NoisedAnswers
+from dataspace.transfer.forms.scores import Scores
+from dataspace.transfer.forms.scoring import Models
+from dataspace.transfer.forms.sealed import SealedAnswers
+from dataspace.transfer.forms.selectors import Selectors
 from dataspace.transfer.receipts import Receipts
-from dataspace.transfer.scores import Scores
-from dataspace.transfer.scoring import Models
-from dataspace.transfer.sealed import SealedAnswers
-from dataspace.transfer.selectors import Selectors
 from dataspace.web.limits import Limits
 
 

@@ -19,9 +19,9 @@ from dataspace.catalog.models import Form
 from dataspace.catalog.payloads import seal
 from dataspace.sandbox import Pool
 from dataspace.table import Column, Type
+from dataspace.transfer.duck.past import Entry, Head, Past
 from dataspace.transfer.engine import WORKER, Engine, Payload
-from dataspace.transfer.past import Entry, Head, Past
-from dataspace.transfer.query import parse, resolve
+from dataspace.transfer.sql.query import parse, resolve
 from tests.bench.timing import Rows, in_turn
 
 _KEY: Final = bytes(32)

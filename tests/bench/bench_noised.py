@@ -18,9 +18,9 @@ from dataspace.privacy.noise import Mechanism, add_noise
 from dataspace.privacy.noised import Noise
 from dataspace.sandbox import Pool
 from dataspace.table import Column
-from dataspace.transfer.bounded import bounded_plan
 from dataspace.transfer.engine import WORKER, Engine, Payload
-from dataspace.transfer.query import parse, resolve
+from dataspace.transfer.forms.bounded import bounded_plan
+from dataspace.transfer.sql.query import parse, resolve
 from tests.bench.bench_query import COLUMNS, ROWS, written
 from tests.bench.timing import Rows, in_turn
 

@@ -25,8 +25,8 @@ from dataspace.privacy.release import Release
 from dataspace.sandbox import Pool
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.engine import WORKER, Engine, Payload, Sealed
-from dataspace.transfer.leaving import Protection
-from dataspace.transfer.query import Plan, parse, resolve
+from dataspace.transfer.sql.leaving import Protection
+from dataspace.transfer.sql.query import Plan, parse, resolve
 from tests.bench.timing import Rows, in_turn
 
 ROWS = 1_000_000

@@ -16,7 +16,7 @@ from dataspace.bfv.sealed import pack_result, residues, unpack_block, unpack_res
 from dataspace.catalog.payloads import seal as put
 from dataspace.sealing.seal import seal as seal_dataset
 from dataspace.sealing.terms import Measure, Terms
-from dataspace.transfer.adder import Adder
+from dataspace.transfer.forms.adder import Adder
 from dataspace.wire.frame import join_parts, split_parts
 from dataspace.wire.hpke import SealingKey
 from dataspace.wire.keyservice import ServiceKey

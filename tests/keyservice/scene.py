@@ -32,7 +32,7 @@ from dataspace.proof.canonical import canonical
 from dataspace.sealing.seal import SealedFile, seal
 from dataspace.sealing.terms import Measure, Terms
 from dataspace.settings import Settings
-from dataspace.transfer.keyservice import KeyServiceClient
+from dataspace.transfer.forms.keyservice import KeyServiceClient
 from dataspace.wire.keyservice import KEEP, OPEN, Message, answer_info
 from dataspace.wire.manifest import Manifest
 from dataspace.wire.sealed import MANIFEST_INFO, Head, Plan, Report

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dataspace.errors import Unavailable
-from dataspace.transfer import keyservice
-from dataspace.transfer.keyservice import KeyServiceClient
+from dataspace.transfer.forms import keyservice
+from dataspace.transfer.forms.keyservice import KeyServiceClient
 from dataspace.wire.keyservice import ANSWER, Message
 from tests.keyservice.scene import scene
 from tests.simulator import people

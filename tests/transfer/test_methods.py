@@ -11,8 +11,8 @@ from dataspace.catalog.models import Form
 from dataspace.errors import Malformed, Refused
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.engine import Engine, Payload
-from dataspace.transfer.query import parse, resolve
-from tests.transfer.test_engine import sealed
+from dataspace.transfer.sql.query import parse, resolve
+from tests.transfer.duck.test_engine import sealed
 
 GENERALIZE = Method.GENERALIZE
 COLUMNS = (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dataspace.transfer.duck import Worker
+from dataspace.transfer.duck.worker import Worker
 
 
 class Cold(Worker):

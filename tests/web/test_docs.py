@@ -15,7 +15,7 @@ from litestar.testing import TestClient
 from dataspace.catalog.models import Form
 from dataspace.errors import Malformed, Refused
 from dataspace.table import Column, Method, Type
-from dataspace.transfer.query import parse, resolve
+from dataspace.transfer.sql.query import parse, resolve
 from dataspace.web.api.grammar import QUERY
 from dataspace.web.prose import Block, blocks
 from dataspace.wire import JSON, OCTETS

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from dataspace.participants.access import Caller
-from dataspace.transfer.estimate import Hint
+from dataspace.transfer.forms.estimate import Hint
 from dataspace.web.api.noise import NoiseBody
 from dataspace.web.schemas import Epsilon, In, Out, Price, Units
 from dataspace.web.service import Service

@@ -1,6 +1,6 @@
 """What `POST /api/agreements/{id}/queries` takes and costs, told to who calls it.
 
-`dataspace.transfer.syntax` and `plan` decide; a test holds this text against them.
+`dataspace.transfer.sql.syntax` and `plan` decide; a test holds this text against them.
 """
 
 from typing import Final

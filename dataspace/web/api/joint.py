@@ -9,7 +9,7 @@ from litestar.params import FromPath, RawBody
 
 from dataspace.errors import NotFound
 from dataspace.participants.access import Caller
-from dataspace.transfer.joint import JointAnswers
+from dataspace.transfer.forms.joint import JointAnswers
 from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.schemas import Entry, Epsilon, Out, Price, Sha256
 from dataspace.web.service import Service

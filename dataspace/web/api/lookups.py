@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter, RawBody
 
 from dataspace.participants.access import Caller
-from dataspace.transfer.lookups import TableView
+from dataspace.transfer.forms.lookups import TableView
 from dataspace.web.api.agreements import answered
 from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.schemas import Out

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
 from dataspace.participants.access import Caller
-from dataspace.transfer.modelled import ModelView
+from dataspace.transfer.forms.modelled import ModelView
 from dataspace.web.api.agreements import answered
 from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.schemas import DatasetId, Entry, In, Moment, Out, Version

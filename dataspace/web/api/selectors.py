@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
 
 from dataspace.participants.access import Caller
-from dataspace.transfer.selectors import COLUMNS_LIMIT
+from dataspace.transfer.forms.selectors import COLUMNS_LIMIT
 from dataspace.web.api.agreements import answered
 from dataspace.web.bodies import CLIENT, taking
 from dataspace.web.limits import Limiter

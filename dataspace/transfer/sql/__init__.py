@@ -1,0 +1,1 @@
+"""What a consumer may ask: one SELECT, parsed to a value, resolved under an offer, rendered anew."""
