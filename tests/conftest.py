@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.simulator import Simulator, simulated
+
+# A test says what is right, not how fast: on a busy machine an example may take any time.
+settings.register_profile("dataspace", deadline=None)
+settings.load_profile("dataspace")
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,7 @@ def _place(chance: random.Random, name: str, data: bytes) -> int:
     return chance.randrange(len(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_le_19_a_bit_flipped_in_a_receipt_is_seen(original: Played, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, 8 * len(original.receipt) - 1))

@@ -172,7 +172,7 @@ def test_what_was_saved_with_another_checkpoint_is_not_believed(home: Copy) -> N
     assert "everything was read: what is saved beside the checkpoint does not belong" in remembered(report)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_bit_flipped_in_what_was_saved_is_seen(home: Copy, data: st.DataObject) -> None:
     before = home.audit(Home(home.folder))

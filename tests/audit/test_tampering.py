@@ -170,7 +170,7 @@ def test_le_01_a_byte_changed_in_evidence_is_named(evidence: Copy, what: str) ->
     assert named in told(report)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_le_01_any_byte_of_the_evidence_matters(evidence: Copy, data: st.DataObject) -> None:
     names = [

@@ -50,7 +50,7 @@ def walk(tree: Tree, leaves: Leaves, first: int, size: int) -> None:
     tree.finish()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(size=st.integers(1, 1100), data=st.data())
 def test_the_roots_are_those_of_the_definition(size: int, data: st.DataObject) -> None:
     entries = entries_of(size)
@@ -72,7 +72,7 @@ def test_tiles_of_the_second_level_are_recomputed() -> None:
     assert tree.count == 2 + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(size=st.integers(1, 1100), data=st.data())
 def test_a_tree_that_goes_on_has_the_roots_of_a_whole_one(size: int, data: st.DataObject) -> None:
     known = data.draw(st.integers(1, size))

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import tenseal
 import tenseal.sealapi as seal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.bfv import stream
@@ -234,7 +234,6 @@ def test_he_04_more_bytes_than_the_limit_are_refused_unread() -> None:
         read_vector(bytes(PARAMETERS.vector_limit + 1), PARAMETERS)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\x0a\x01\x01\x12", b"\x0a\x51"]))
 def test_he_04_noise_is_refused_with_one_error(noise: bytes, start: bytes) -> None:
     for read in (read_vector, read_context):

@@ -112,7 +112,7 @@ def test_more_rows_than_the_limit_are_too_large() -> None:
         read(b"a,b\n1,2\n3,4\n", limits={"rows": 1})
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.sampled_from('ab,;"\n\r\t|1.-e0 张'), max_size=60))
 def test_arbitrary_structure_raises_one_kind_of_error(text: str) -> None:
     with contextlib.suppress(Malformed):

@@ -102,7 +102,7 @@ def test_up_17_formulas_are_stored_as_they_are(cell: str) -> None:
     assert read(target.getvalue())[1].column("v").to_pylist() == [cell]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(

@@ -113,7 +113,7 @@ def test_up_14_strange_names_are_changed_and_the_mapping_shown() -> None:
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=8))
 def test_text_in_is_text_out(rows: list[tuple[str, str]]) -> None:
     target = io.StringIO()
@@ -125,7 +125,7 @@ def test_text_in_is_text_out(rows: list[tuple[str, str]]) -> None:
     assert table.column("b").to_pylist()[1:] == [second or None for _, second in rows]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200), st.booleans())
 def test_arbitrary_bytes_raise_one_kind_of_error(noise: bytes, headed: bool) -> None:
     with contextlib.suppress(Malformed):

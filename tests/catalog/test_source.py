@@ -430,7 +430,7 @@ def test_want_a_table_or_a_query() -> None:
             statement_of(**asked)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=80) | st.text(max_size=60).map(lambda text: f"postgresql://u:p@h/{text}"))
 def test_noise_for_an_address_is_refused_with_one_error(text: str) -> None:
     with contextlib.suppress(Malformed):
@@ -442,7 +442,7 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=60) | st.lists(_WORDS, max_size=20).map(" ".join))
 def test_noise_for_a_query_is_refused_with_one_error(text: str) -> None:
     with contextlib.suppress(Malformed):

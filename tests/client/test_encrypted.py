@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.client.encrypted import Keys
@@ -196,7 +196,6 @@ def test_a_measure_that_is_not_in_the_layout_is_refused() -> None:
         layout().only("mean")
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["cube", "parameters", "dimensions", "measures", "cells", "more"]),

@@ -103,7 +103,7 @@ def test_logs_of_one_origin_and_two_founders_do_not_meet(place: Place) -> None:
     assert place.head(origin) == [7, root(7)]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.lists(some.integers(0, 300), min_size=1, max_size=5))
 def test_whatever_is_sent_the_head_is_the_largest_that_was_a_step_forward(
     place: Place, sizes: list[int]

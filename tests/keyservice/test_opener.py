@@ -185,7 +185,7 @@ def test_a_cell_that_is_not_there_is_refused(local: Local, opener: Opener) -> No
         ask(opener, local, local.plan({3: 1}), b"")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(noise=st.binary(max_size=300))
 def test_noise_is_refused_with_one_error(local: Local, opener: Opener, noise: bytes) -> None:
     with pytest.raises(Malformed):
@@ -194,7 +194,7 @@ def test_noise_is_refused_with_one_error(local: Local, opener: Opener, noise: by
         Manifest.decode(noise)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_manifest_that_was_changed_is_refused_with_one_error(local: Local, data: st.DataObject) -> None:
     facts = msgspec.json.encode(local.manifest.facts)

@@ -141,7 +141,7 @@ _acts = st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), ma
 
 
 @given(_acts)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_log_is_the_tree_of_the_entries_that_committed(
     tmp_path_factory: pytest.TempPathFactory, acts: Any
 ) -> None:

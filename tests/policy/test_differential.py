@@ -66,7 +66,7 @@ def _mutate(draw: some.DrawFn, part: Any) -> None:
         return
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_po_06_both_engines_decide_the_same(
     bundled: PolicyEngine, served: PolicyEngine, facts: dict[str, Any]
@@ -74,7 +74,7 @@ def test_po_06_both_engines_decide_the_same(
     assert bundled.decide(facts) == served.decide(facts)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(cases(), some.data())
 def test_no_denial_is_lifted_by_leaving_a_fact_out(
     bundled: PolicyEngine, facts: dict[str, Any], data: some.DataObject

@@ -99,7 +99,7 @@ def test_qy_18_pseudonyms_of_two_agreements_or_columns_do_not_join() -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_qy_18_a_pseudonym_is_hmac_for_any_text(value: str) -> None:
     derived = hmac.digest(KEY, b"pseudonym\0c", "sha256")
     expected = hmac.new(derived, value.encode(), hashlib.sha256).hexdigest()[:32]
@@ -115,7 +115,7 @@ def test_qy_01_any_name_is_only_a_name(name: str) -> None:
 
 
 @given(st.data(), st.sampled_from(WRITTEN))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_qy_12_no_value_makes_any_method_fail(data: st.DataObject, way: Column) -> None:
     values = data.draw(st.lists(st.none() | VALUES[way.type], max_size=5))
     assert len(leave(way, *values)) == len(values)
@@ -135,7 +135,7 @@ def test_a_costly_method_never_gives_the_value_itself(way: Column) -> None:
 
 
 @given(st.dates(), st.sampled_from(["year", "quarter", "month"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_period_of_a_row_is_spelled_as_that_of_a_group(day: date, unit: str) -> None:
     column = Column("c", Type.DATE, method=Method.GENERALIZE, parameters={"unit": unit})
     assert leave(column, day) == leave(column, day, sql=label(column, group(column)))
@@ -149,7 +149,7 @@ def test_qy_12_dates_beyond_the_calendar_leave_as_null(value: str, unit: str) ->
 
 
 @given(st.data(), st.sampled_from([way for way in WRITTEN if way.method is Method.GENERALIZE]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equal_groups_are_equal_labels(data: st.DataObject, way: Column) -> None:
     values = data.draw(st.lists(VALUES[way.type], max_size=8))
     groups = leave(way, *values, sql=group(way))
@@ -191,7 +191,7 @@ def test_a_decimal_is_rounded_to_digits_or_to_a_multiple() -> None:
 
 
 @given(st.integers(-(10**17), 10**17), st.integers(1, 10**15))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_rounded_number_is_a_multiple_next_to_the_value(value: int, to: int) -> None:
     (found,) = leave(number(Method.ROUND, to=to), value)
     assert found % to == 0
@@ -216,7 +216,7 @@ def test_qy_19_top_coding_leaves_no_number_that_is_none() -> None:
 
 
 @given(VALUES[Type.INTEGER])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_qy_19_what_is_top_coded_lies_within_the_bounds(value: int) -> None:
     (found,) = leave(number(Method.TOP_CODE, bottom=-5, top=90), value)
     assert found == min(max(value, -5), 90)
@@ -247,7 +247,7 @@ def test_qy_18_columns_of_one_domain_have_pseudonyms_that_join_within_an_agreeme
 
 
 @given(st.lists(TEXTS, min_size=2, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_qy_18_pseudonyms_keep_which_values_are_equal_and_nothing_else(values: list[str]) -> None:
     column = text(Method.PSEUDONYMIZE)
     found = leave(column, *values)

@@ -38,7 +38,7 @@ def test_an_address_or_a_code_leaves_as_its_division(address: str, found: list[s
 
 
 @given(st.sampled_from(sorted(names().provinces.values())), TEXTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_only_words_of_the_table_leave(province: str, rest: str) -> None:
     words = sorted({*names().provinces.values(), *names().cities, *names().counties}, key=len, reverse=True)
     for level in LEVELS:

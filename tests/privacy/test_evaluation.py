@@ -89,7 +89,7 @@ def test_he_04_a_truncated_key_is_refused() -> None:
             worker()._circuit.key(read_context(keys().public[:cut], PARAMETERS))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 3_000_000), st.integers(1, 255))
 def test_he_04_a_key_with_other_bits_is_refused_or_another_key(place: int, flipped: int) -> None:
     public = bytearray(keys().public)

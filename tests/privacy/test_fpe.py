@@ -36,7 +36,7 @@ def test_ff1_gives_the_samples_of_nist(key: str, tweak: str, radix: int, plain: 
 
 
 @given(st.integers(2000, 1 << 40), st.floats(1, 60), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_permutation_stays_in_its_domain_and_joins_no_two_places(
     rows: int, longer: float, data: st.DataObject
 ) -> None:

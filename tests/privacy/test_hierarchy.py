@@ -61,7 +61,7 @@ def classes(column: Column, values: pa.Array) -> list[Any]:
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda c: f"{c.method}-{c.type}-{dict(c.parameters)}")
 @given(st.data())
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 def test_classes_only_grow_from_step_to_step(column: Column, data: st.DataObject) -> None:
     drawn = data.draw(st.lists(VALUES[column.type], min_size=1, max_size=40, unique_by=repr))
     values = pa.array([*drawn, None], ARROW[column.type])

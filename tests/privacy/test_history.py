@@ -64,7 +64,7 @@ def _histories(draw: st.DrawFn) -> tuple[list[int], int, list[list[int]]]:
     return subjects, draw(st.integers(1, 4)), draw(st.lists(asked.filter(any), max_size=6))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(_histories())
 def test_qy_05_qy_06_qy_15_nothing_is_answered_that_brute_force_finds_isolating(
     drawn: tuple[list[int], int, list[list[int]]],
@@ -83,7 +83,7 @@ def test_qy_05_qy_06_qy_15_nothing_is_answered_that_brute_force_finds_isolating(
             history, vectors = after, vectors + more
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(_histories())
 def test_what_does_not_isolate_and_does_not_follow_is_answered(
     drawn: tuple[list[int], int, list[list[int]]],
@@ -229,7 +229,7 @@ def test_an_answer_of_more_groups_than_there_is_room_for_is_unchecked() -> None:
     assert History.begun(rows).after(release, 1)[1].unchecked
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 6), st.integers(1, 8), st.data())
 def test_a_span_holds_what_was_joined_and_no_more_however_atoms_split(
     rows: int, atoms: int, data: st.DataObject

@@ -47,6 +47,6 @@ def test_the_wider_class_follows_from_the_narrower() -> None:
 
 
 @given(st.from_regex(r"[A-Z][0-9]{2}.*", fullmatch=True), st.sampled_from(KINDS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_nothing_but_a_class_leaves_of_whatever_follows_the_code(value: str, kind: str) -> None:
     assert classes(kind, value) == classes(kind, value[:3])

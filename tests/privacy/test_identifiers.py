@@ -72,7 +72,7 @@ def made(kind: Kind, *values: str | None, key: bytes = KEY) -> list[str | None]:
 
 
 @given(st.lists(residents(), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_resident_number_becomes_one_with_a_right_check_digit_of_no_province(values: list[str]) -> None:
     for found in made(Kind.RESIDENT_ID, *values):
         assert found is not None
@@ -85,7 +85,7 @@ def test_a_resident_number_becomes_one_with_a_right_check_digit_of_no_province(v
 
 
 @given(st.lists(credit_codes(), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_credit_code_becomes_one_with_right_check_digits_of_no_province(values: list[str]) -> None:
     for value, found in zip(values, made(Kind.USCC, *values), strict=True):
         assert found is not None
@@ -105,7 +105,7 @@ def test_a_credit_code_passes_the_check_of_python_stdnum() -> None:
 
 
 @given(st.lists(cards(), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_card_number_becomes_one_of_its_length_that_passes_luhn_of_no_issuer(values: list[str]) -> None:
     for value, found in zip(values, made(Kind.BANK_CARD, *values), strict=True):
         assert found is not None
@@ -116,7 +116,7 @@ def test_a_card_number_becomes_one_of_its_length_that_passes_luhn_of_no_issuer(v
 
 
 @given(st.lists(mobiles, min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_mobile_number_becomes_eleven_digits_that_no_network_has(values: list[str]) -> None:
     for found in made(Kind.MOBILE, *values):
         assert re.fullmatch(r"[2-8][0-9]{10}", found or "")
@@ -124,7 +124,7 @@ def test_a_mobile_number_becomes_eleven_digits_that_no_network_has(values: list[
 
 @pytest.mark.parametrize("kind", FORMS)
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_qy_18_equal_identifiers_have_equal_pseudonyms_and_different_ones_different(
     kind: Kind, data: st.DataObject
 ) -> None:
@@ -137,7 +137,7 @@ def test_qy_18_equal_identifiers_have_equal_pseudonyms_and_different_ones_differ
 
 @pytest.mark.parametrize("kind", FORMS)
 @given(st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_qy_18_pseudonyms_of_two_agreements_do_not_join(kind: Kind, data: st.DataObject) -> None:
     values = data.draw(st.lists(_STRATEGIES[kind], min_size=3, max_size=6, unique=True))
     assert made(kind, *values) != made(kind, *values, key=OTHER)
@@ -145,7 +145,7 @@ def test_qy_18_pseudonyms_of_two_agreements_do_not_join(kind: Kind, data: st.Dat
 
 @pytest.mark.parametrize("kind", FORMS)
 @given(st.lists(st.none() | TEXTS | st.text("0123456789X", max_size=19), max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_no_identifier_has_no_pseudonym(kind: Kind, values: list[str | None]) -> None:
     for value, found in zip(values, made(kind, *values), strict=True):
         assert found is None or (value is not None and len(found) >= 11 and found != value)

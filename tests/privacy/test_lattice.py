@@ -51,7 +51,7 @@ def least(
 
 
 @given(some_rows, st.integers(1, 4), st.sampled_from([0.0, 0.2, 1.0]), st.booleans(), st.booleans())
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_the_search_finds_the_least_loss_of_all_nodes(
     rows: Rows, k: int, outliers: float, subjects: bool, sensitive: bool
 ) -> None:

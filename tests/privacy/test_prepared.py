@@ -25,7 +25,7 @@ _HASH = way(Type.TEXT, Method.PSEUDONYMIZE)
 
 @pytest.mark.parametrize("column", PREPARED, ids=told)
 @given(st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_qy_12_no_value_makes_preparing_fail(column: Column, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.none() | VALUES[column.type], max_size=6))
     who = data.draw(
@@ -61,7 +61,7 @@ def test_rows_may_come_in_pieces_and_as_enumerations() -> None:
 
 @pytest.mark.parametrize("kind", list(Type))
 @given(st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_qy_18_a_prepared_pseudonym_is_the_one_that_sql_makes(kind: Type, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.none() | VALUES[kind], max_size=4))
     values = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
@@ -106,7 +106,7 @@ def test_an_agreement_shifts_all_dates_of_a_subject_by_the_same_days() -> None:
 
 
 @given(st.lists(st.dates(date(1900, 1, 1), date(2100, 1, 1)), min_size=1, max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_shift_moves_every_date_and_no_further_than_its_days(values: list[date]) -> None:
     for value, found in zip(values, ready(_SHIFT, *values), strict=True):
         assert 1 <= abs((found - value).days) <= 30
@@ -187,7 +187,7 @@ def test_noise_on_decimals_leaves_hundredths_and_nothing_of_the_last_bits() -> N
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=3, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_microaggregated_values_are_shared_by_a_group_and_keep_the_order(values: list[int]) -> None:
     found = ready(_MEAN, *values)
     assert all(found.count(out) >= 3 for out in found)

@@ -80,13 +80,13 @@ def counted(rows: Sequence[Row], subjects: Sequence[Hashable]) -> list[int]:
 
 
 @given(rows_of_people)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_tiers_are_what_counting_the_subjects_of_every_class_gives(rows: list[Row]) -> None:
     assert found(rows, RELEASE, subjects=["person"]) == counted(rows, [row[0] for row in rows])
 
 
 @given(rows_of_people)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_without_subject_columns_each_row_is_a_subject(rows: list[Row]) -> None:
     assert found(rows, RELEASE) == counted(rows, range(len(rows)))
 

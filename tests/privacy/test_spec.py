@@ -2,7 +2,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import Malformed
@@ -153,7 +153,6 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(_JSON, st.dictionaries(st.sampled_from([*SPEC, "presence", "parameters"]), _JSON))
 def test_noise_is_refused_with_one_error(noise: Any, members: dict[str, Any]) -> None:
     for data in (noise, {**SPEC, **members}, {**SPEC, "measures": [noise]}):

@@ -1,7 +1,7 @@
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import Malformed, TooLarge
@@ -47,7 +47,6 @@ def test_true_and_one_are_different_values() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=9, max_size=9), st.integers(2, 15), st.integers(1, 3))
 def test_no_margin_gives_a_small_group_away(subjects: list[int], min_group: int, max_rows: int) -> None:
     found = suppress(GRID, subjects, min_group, max_rows)

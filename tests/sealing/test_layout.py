@@ -10,7 +10,7 @@ from dataspace.wire.sealed import BLOCK_ROWS, CELLS_LIMIT, depth, slots
 COUNTS = st.lists(st.integers(1, 40_000), min_size=1, max_size=40)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(counts=COUNTS)
 def test_a_weight_of_a_slot_is_the_weight_of_every_row_in_it(counts: list[int]) -> None:
     blocks = depth(counts)
@@ -24,7 +24,7 @@ def test_a_weight_of_a_slot_is_the_weight_of_every_row_in_it(counts: list[int]) 
     assert np.bincount(table.ravel(), minlength=len(counts) + 1)[1:].tolist() == counts
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(counts=COUNTS)
 def test_there_are_as_few_blocks_as_give_every_cell_slots_of_its_own(counts: list[int]) -> None:
     blocks = depth(counts)

@@ -81,7 +81,7 @@ def test_a_tile_that_is_not_there_yet_is_not_found(client: Client, path: str) ->
 
 
 @given(st.text(alphabet="0123456789x/.pentris-%+ ", max_size=40) | st.text(max_size=20))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_path_of_noise_is_a_tile_or_is_not_there(app: Litestar, noise: str) -> None:
     path = f"/ledger/tile/{quote(noise)}"
     reply = send(app, "GET", path, {}, [chunk(b"", more=False)])

@@ -518,7 +518,7 @@ def test_uploads_are_listed_in_whatever_state(client: Client, headers: dict[str,
     assert (found["id"], found["state"], found["received"]) == (path.rpartition("/")[2], State.RECEIVING, 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=200))
 def test_noise_in_headers_is_refused_with_one_error(text: str) -> None:
     for parse in (tus.metadata, tus.checksum):
@@ -526,7 +526,7 @@ def test_noise_in_headers_is_refused_with_one_error(text: str) -> None:
             parse(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True), st.text(max_size=50), max_size=20))
 def test_metadata_is_read_as_it_was_written(pairs: dict[str, str]) -> None:
     assert tus.metadata(tus.written(pairs)) == pairs

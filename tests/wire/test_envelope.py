@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import Malformed, TooLarge, Unprocessable
@@ -131,7 +131,6 @@ def test_an_answer_needs_a_vector_for_each_measure() -> None:
         EncryptedAnswer.decode(replace(ANSWER, vectors=(VECTOR, VECTOR)).encode())
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"DSHQ\x01\x03", b"DSHA\x01\x02", b"DSHQ\x02"]))
 def test_he_04_noise_is_refused_with_one_error(noise: bytes, start: bytes) -> None:
     for kind in (EncryptedQuery, EncryptedAnswer):
@@ -139,13 +138,11 @@ def test_he_04_noise_is_refused_with_one_error(noise: bytes, start: bytes) -> No
             kind.decode(start + noise)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=20), min_size=1, max_size=9))
 def test_parts_are_split_as_they_were_joined(parts: list[bytes]) -> None:
     assert [bytes(part) for part in split_parts(join_parts(b"M", parts), b"M")] == parts
 
 
-@settings(deadline=None)
 @given(st.integers(0, 200), st.integers(1, 255))
 def test_he_04_a_changed_byte_of_a_query_is_noticed(at: int, change: int) -> None:
     changed = bytearray(QUERY.encode())

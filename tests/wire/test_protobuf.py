@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import Malformed, Unprocessable
@@ -34,7 +34,6 @@ def test_messages_that_tenseal_does_not_write_are_refused(message: bytes) -> Non
         list(fields(message))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_noise_is_read_or_refused_with_one_error(noise: bytes) -> None:
     try:
@@ -43,7 +42,6 @@ def test_noise_is_read_or_refused_with_one_error(noise: bytes) -> None:
         return
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_numbers_are_read_as_they_are_written(number: int) -> None:
     written, rest = bytearray(), number

@@ -176,7 +176,7 @@ def test_a_mistake_is_told_with_its_file_and_key(
     assert told in str(caught.value)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["zone.toml", "fields.toml", "grading.toml", "sample.toml"]),
     st.integers(0, 4000),

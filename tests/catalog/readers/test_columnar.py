@@ -220,7 +220,7 @@ def test_up_13_no_error_quotes_the_content() -> None:
     assert SECRET not in repr(caught.value) + repr(caught.value.__cause__)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_up_15_what_goes_in_comes_out(data: st.DataObject) -> None:
     cells = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

@@ -48,7 +48,7 @@ def test_what_follows_a_gzip_must_be_gzip() -> None:
         read(gzip.compress(CONTENT) + b"more")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=80), st.integers(0, 400))
 def test_a_spoiled_gzip_raises_one_kind_of_error(noise: bytes, place: int) -> None:
     content = gzip.compress(CONTENT[:400])

@@ -202,7 +202,7 @@ VALUE = (
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.fixed_dictionaries({"a": VALUE, "b": VALUE}), min_size=1, max_size=6))
 def test_up_15_what_goes_in_comes_out(rows: list[dict[str, Any]]) -> None:
     _, table = read(_lines(*rows))
@@ -215,7 +215,7 @@ def test_up_15_what_goes_in_comes_out(rows: list[dict[str, Any]]) -> None:
                 assert str(out) == (value if isinstance(value, str) else json.dumps(value))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.sampled_from('{}[]":,a1.-e\\u0d8 \n\t张'), max_size=60), st.booleans())
 def test_arbitrary_lines_raise_one_kind_of_error(text: str, headed: bool) -> None:
     with contextlib.suppress(Malformed):

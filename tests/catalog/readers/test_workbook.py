@@ -323,7 +323,7 @@ def test_up_13_no_error_quotes_the_content() -> None:
         assert SECRET not in repr(caught.value) + repr(caught.value.__cause__)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=1, max_size=40), st.integers(0, 3_000))
 def test_a_spoiled_workbook_raises_one_kind_of_error(noise: bytes, place: int) -> None:
     rows: list[list[Any]] = [["a", "b"], *([n, "x"] for n in range(20))]
@@ -332,7 +332,7 @@ def test_a_spoiled_workbook_raises_one_kind_of_error(noise: bytes, place: int) -
         read(content[:place] + noise + content[place + len(noise) :])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.sampled_from('<>/"=crtvis A1&;#x0'), max_size=80), st.integers(0, 400))
 def test_spoiled_markup_raises_one_kind_of_error(noise: str, place: int) -> None:
     xml = sheet([["a", "b"], [1, "x"], [2, "y"]])

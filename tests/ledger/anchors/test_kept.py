@@ -38,7 +38,7 @@ def test_what_is_appended_is_read_in_order(tmp_path: Path) -> None:
     assert last.facts["size"] == 9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some.lists(some.integers(1, 60), max_size=25), some.integers(0, 61))
 def test_whatever_the_sizes_are_the_larger_ones_are_found(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], after: int

@@ -23,7 +23,7 @@ def test_the_signed_digest_is_the_one_the_contract_makes() -> None:
     assert digest(ORIGIN, 7, ROOT) == hashlib.sha256(b"".join(parts)).digest()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(some.integers(1, ORDER - 1), some.integers(1, 2**63 - 1), some.binary(min_size=32, max_size=32))
 def test_it_is_what_eth_account_signs(number: int, size: int, root: bytes) -> None:
     secret = number.to_bytes(32)

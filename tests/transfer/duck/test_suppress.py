@@ -169,7 +169,7 @@ def workers() -> Iterator[list[Worker]]:
 
 
 @given(rows=_ROWS, keys=_KEYS, measures=_MEASURES, case=st.none() | _CONDITIONS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_aggregates_are_those_of_a_naive_reference_and_nobody_is_given_away_by_subtraction(
     folder: Path,
     workers: list[Worker],

@@ -233,7 +233,7 @@ _PERSON = st.tuples(
 
 
 @given(_TEXTS.filter(lambda text: text != "'k'"), _PERSON, _PERSON)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example("SUBSTR(name, 2, 3)", ("Wang", "a", 30, 1), ("Wu Yi", "b", 39, 2))
 def test_qy_17_two_rows_that_leave_alike_compute_alike(
     expression: str, one: tuple[Any, ...], other: tuple[Any, ...]
