@@ -2,8 +2,7 @@
 
 import os
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +18,8 @@ from dataspace.privacy.spec import CubeSpec
 from dataspace.wire.envelope import EncryptedQuery
 from dataspace.wire.parameters import ParameterSet
 from dataspace.wire.protobuf import fields
+from tests.bench.timing import cpu_in_turn
 
-_ROUNDS: Final = 15
 _ID: Final = "cb-00112233445566ff"
 
 
@@ -40,7 +39,7 @@ def _answer(keys: Keys, measures: int) -> tuple[str, float, float, str]:
     )
     request = {"query": query.body, "context": keys.public, "cube_id": _ID, "cube": cube.to_bytes()}
     bare = _Bare(layout.parameters, keys, cube, EncryptedQuery.decode(query.body).vector)
-    ours, theirs = _in_turn(lambda: worker.answer(request), bare.answer)
+    ours, theirs = cpu_in_turn(lambda: worker.answer(request), bare.answer)
     note = "bare: load, NTT, product, flood, mask, switch, save; nothing checked, no envelope"
     return f"encrypted query, 8192 cells, {measures} measure{'s' * (measures > 1)}", ours, theirs, note
 
@@ -48,7 +47,7 @@ def _answer(keys: Keys, measures: int) -> tuple[str, float, float, str]:
 def _client(keys: Keys) -> tuple[str, float, float, str]:
     layout = Layout.from_json(cube_of(1).layout(_ID))
     context = tenseal.context_from(keys._private, n_threads=1)
-    ours, theirs = _in_turn(
+    ours, theirs = cpu_in_turn(
         lambda: keys.encrypt(layout, [1] * 8192, agreement="ag-00112233445566ff", expires=2_000_000_000),
         lambda: tenseal.bfv_vector(context, [1] * 8192).serialize(),
     )
@@ -128,13 +127,3 @@ def cube_of(measures: int, *, shift: int = 0) -> Cube:
         tuple((number,) for number in range(8192)),
         dict.fromkeys((m.name for m in spec.measures), values),
     )
-
-
-def _in_turn(ours: Callable[[], object], bare: Callable[[], object]) -> tuple[float, float]:
-    best = [float("inf"), float("inf")]
-    for _ in range(_ROUNDS):
-        for place, call in enumerate((ours, bare)):
-            started = time.process_time()
-            call()
-            best[place] = min(best[place], time.process_time() - started)
-    return best[0], best[1]

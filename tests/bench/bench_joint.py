@@ -1,9 +1,8 @@
 """A zone's part of a joint statistic and the sum of three, against the bare calls that it needs."""
 
 import secrets
-import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import tenseal
 import tenseal.sealapi as seal
@@ -14,8 +13,8 @@ from dataspace.privacy.joint import ADD, SUBTRACT, Adder, Masker
 from dataspace.privacy.noise import add_noise
 from dataspace.wire.joint import Job, Measure
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, parameter_set
+from tests.bench.timing import cpu_in_turn
 
-_ROUNDS: Final = 7
 _PEERS: Final = ("east", "north", "south")
 _PARAMETERS: Final = parameter_set(DEFAULT_PARAMETERS)
 
@@ -39,7 +38,7 @@ def _masked(keys: Keys, cells: int) -> tuple[str, float, float, str]:
         "masks": [[secrets.token_bytes(32), SUBTRACT], [secrets.token_bytes(32), ADD]],
     }
     worker = Masker()
-    ours, theirs = _in_turn(
+    ours, theirs = cpu_in_turn(
         lambda: worker.part(asked),
         lambda: [add_noise(values, sensitivity=1, epsilon=job.share) for _ in range(2)],
     )
@@ -58,7 +57,7 @@ def _encrypted(keys: Keys) -> tuple[str, float, float, str]:
         encryptor.encrypt(scheme.encode([0] * 8192), cipher)
         return scheme.save(cipher)
 
-    ours, theirs = _in_turn(lambda: worker.encrypt(asked), bare)
+    ours, theirs = cpu_in_turn(lambda: worker.encrypt(asked), bare)
     return "joint part, 8192 values: encrypt", ours, theirs, "bare: encode, encrypt, save; the key is at hand"
 
 
@@ -75,7 +74,7 @@ def _added(keys: Keys) -> tuple[str, float, float, str]:
             scheme.evaluator.mod_switch_to_next_inplace(total)
         return scheme.save(total)
 
-    ours, theirs = _in_turn(lambda: worker.add({"parameters": DEFAULT_PARAMETERS, "parts": parts}), bare)
+    ours, theirs = cpu_in_turn(lambda: worker.add({"parameters": DEFAULT_PARAMETERS, "parts": parts}), bare)
     return "joint sum of 3 parts, 8192 values", ours, theirs, "bare: load, add, switch, save; nothing checked"
 
 
@@ -94,13 +93,3 @@ def _job(keys: Keys, cells: int) -> Job:
         key=keys.id,
         expires=2_000_000_000,
     )
-
-
-def _in_turn(ours: Callable[[], Any], bare: Callable[[], Any]) -> tuple[float, float]:
-    best = [float("inf"), float("inf")]
-    for _ in range(_ROUNDS):
-        for place, call in enumerate((ours, bare)):
-            started = time.process_time()
-            call()
-            best[place] = min(best[place], time.process_time() - started)
-    return best[0], best[1]

@@ -1,7 +1,6 @@
 """Encrypted scores: one sample and whole batches, against the bare calls of SEAL that each query needs."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import tenseal.sealapi as seal
@@ -12,8 +11,8 @@ from dataspace.client.scoring import encrypt_samples
 from dataspace.privacy.score import Scorer
 from dataspace.wire.model import Feature, LinearModel
 from dataspace.wire.score import Layout, ScoreQuery
+from tests.bench.timing import cpu_in_turn
 
-_ROUNDS: Final = 15
 _FEATURES: Final = 20
 _MODEL: Final = "mo-00112233445566ff"
 _AGREEMENT: Final = "ag-00112233445566ff"
@@ -38,7 +37,7 @@ def _score(keys: Keys, samples: int, layout: Layout) -> tuple[str, float, float,
     }
     worker.score(request)
     bare = _Bare(worker, keys, query)
-    ours, theirs = _in_turn(lambda: worker.score(request), bare.score)
+    ours, theirs = cpu_in_turn(lambda: worker.score(request), bare.score)
     note = (
         f"{samples / ours:,.0f} scores/s; bare: load, NTT, products, flood, mask, switch, save; none checked"
     )
@@ -51,7 +50,7 @@ def _client(keys: Keys) -> tuple[str, float, float, str]:
     def ours() -> object:
         return encrypt_samples(_MODEL, rows, Layout.BLOCKS, keys, _AGREEMENT, pinned=True).encode()
 
-    best, bare = _in_turn(ours, lambda: keys.seal([1] * 8180))
+    best, bare = cpu_in_turn(ours, lambda: keys.seal([1] * 8180))
     return "client: encrypt 409 samples of 20 features", best, bare, "bare: the ciphertext alone"
 
 
@@ -89,13 +88,3 @@ def _model() -> LinearModel:
 def _query(keys: Keys, samples: int, layout: Layout) -> ScoreQuery:
     rows = [[place % 100] * _FEATURES for place in range(samples)]
     return encrypt_samples(_MODEL, rows, layout, keys, _AGREEMENT, pinned=True)
-
-
-def _in_turn(ours: Callable[[], object], bare: Callable[[], object]) -> tuple[float, float]:
-    best = [float("inf"), float("inf")]
-    for _ in range(_ROUNDS):
-        for place, call in enumerate((ours, bare)):
-            started = time.process_time()
-            call()
-            best[place] = min(best[place], time.process_time() - started)
-    return best[0], best[1]
