@@ -10,6 +10,7 @@ meanwhile is met with `Conflict`, and the question asked again.
 Bounds: at most `RELEASES_LIMIT` answers are stored for a version, each of which
 told something that did not follow from those before it, and at most
 `RELEASES_SHARE` of one legal entity: so none ends the exact answers of all others.
+A cube has a place among them while no more than one in `CUBES_SHARE` is taken.
 Beyond, as where the numbers pass the limits of `privacy.history`, whose room has
 no shares, nothing new is answered exactly any more. A worker that has nothing of
 a history is told it in portions.
@@ -32,6 +33,7 @@ from dataspace.catalog.models import Form, Offer
 from dataspace.errors import Conflict, TooMany
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.models import Participant
+from dataspace.privacy.history import CUBES_SHARE
 from dataspace.privacy.release import Release
 from dataspace.space import Space
 from dataspace.table import Method
@@ -47,6 +49,7 @@ _PORTION: Final = 32  # releases of one message to a worker
 _NONCE: Final = 12
 # What rows show of a column leaves its value known, or nearly so, with any other method.
 _HIDING: Final = {Method.SUPPRESS, Method.MASK, Method.PSEUDONYMIZE, Method.FPE}
+_AS_ROWS: Final = {Form.ROWS, Form.LOOKUP}  # who knows the identifiers looks up all the rows that leave
 
 
 class Histories:
@@ -182,7 +185,12 @@ def record_cube(
     """Append a cube, in the transaction of its first grant: from then on all its cells count as released.
 
     `request`: what its cells were asked of a worker with. `cells`: the keys of those that are shown.
+    One beyond the share of its legal entity, or of all cubes, is left to its noise: it would take the
+    place of exact answers.
     """
+    last = head_of(session, case).sequence
+    if last >= RELEASES_LIMIT // CUBES_SHARE or _releases_of_entity(session, case) >= RELEASES_SHARE:
+        return
     payload = case.payload(space)
     content = msgspec.msgpack.encode(
         {
@@ -199,7 +207,7 @@ def record_cube(
             "group": [],
         }
     )
-    sealed = _sealed(payload, head_of(session, case).sequence + 1, secrets.token_bytes(_NONCE), content)
+    sealed = _sealed(payload, last + 1, secrets.token_bytes(_NONCE), content)
     _add(session, space, case, sealed, query_sha256=query_sha256, entry=entry)
 
 
@@ -247,7 +255,7 @@ def _leaving(case: Case, payload: Payload, offers: Sequence[Offer]) -> tuple[lis
     views: dict[str, dict[str, Any]] = {}
     shown: set[str] = set()
     for offer in offers:
-        if offer.version != case.version.version or Form.ROWS not in offer.forms:
+        if offer.version != case.version.version or _AS_ROWS.isdisjoint(offer.forms):
             continue
         columns = offered(case.version.columns, offer.methods)
         shown |= {column.name for column in columns if column.method not in _HIDING}

@@ -19,12 +19,13 @@ from dataspace.errors import Conflict, Refused, TooMany, Unavailable, Unprocessa
 from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.states import State
 from dataspace.participants.access import Caller
+from dataspace.participants.models import Participant
 from dataspace.policy import Decision
 from dataspace.privacy.spec import CubeSpec
 from dataspace.sandbox import Pool
 from dataspace.space import Space
 from dataspace.transfer.budget import Charge
-from dataspace.transfer.case import Case, read_case
+from dataspace.transfer.case import Case, entity, read_case
 from dataspace.transfer.conduct import Ask, Computed, Conductor, Settled, digest_of
 from dataspace.transfer.engine import Engine
 from dataspace.transfer.forms.coordinate import Coordinator
@@ -36,8 +37,8 @@ from dataspace.wire.part import Part, Request
 
 MASKER: Final = "dataspace.privacy.joint:Masker"  # the targets of the two pools
 ADDER: Final = "dataspace.privacy.joint:Adder"
-# Of one consumer's parts, until they are swept: an eighth of what a coordinator keeps for this service, so
-# that none can fill the place of all others there.
+# Of one legal entity's parts, until they are swept: an eighth of what a coordinator keeps for this
+# service, so that none can fill the place of all others there.
 _CONSUMER_BYTES: Final = 32 << 20
 
 
@@ -266,11 +267,13 @@ def _made(session: Session, job: Job, agreement: str) -> JointPart | None:
 
 
 def _check_space(session: Session, caller: Caller) -> None:
-    """Refuse one more part of a consumer that has many; nothing was computed for it, nor charged."""
+    """Refuse one more part of a legal entity that has many; nothing was computed for it, nor charged."""
+    mine = select(entity()).where(col(Participant.id) == caller.id).scalar_subquery()
     held = (
         select(func.sum(func.length(JointPart.content)))
         .join(Agreement, col(Agreement.id) == col(JointPart.agreement))
-        .where(Agreement.consumer == caller.id)
+        .join(Participant, col(Participant.id) == col(Agreement.consumer))
+        .where(entity() == mine)
     )
     if (session.exec(held).one() or 0) >= _CONSUMER_BYTES:
         raise TooMany(

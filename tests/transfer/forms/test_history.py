@@ -320,6 +320,9 @@ def test_qy_05_rows_and_aggregates_together_do_not_tell_of_what_a_release_withho
         assert _gap(shown, ours(space, consumer, agreement)) == [None, None]
         sql = "SELECT district, SUM(income) FROM data GROUP BY district"
         assert _codes(space, consumer, agreement, sql) == {"history-isolates"}
+        # Looked up one by one they are the same rows.
+        consumer, agreement = _agreed(space, content + b"\n\n", forms=["lookup", "aggregate"])
+        assert _codes(space, consumer, agreement, sql) == {"history-isolates"}
         # Where no rows leave it is answered.
         consumer, agreement = _agreed(space, content + b"\n", forms=["aggregate"])
         space.query(consumer, agreement.id, sql)

@@ -216,6 +216,11 @@ def test_lo_05_a_consumer_that_fills_its_place_leaves_the_others_theirs(
     with pytest.raises(TooMany, match="your joint statistics"):
         _part(south, _asked(zones, keys, measures=MEASURES[:1]))
     assert _spent(south) == before
+    # Another account of its legal entity has the same place.
+    for account in (south.consumer, other):
+        south.space.service.membership.change(south.space.operator, account.id, entity="one entity")
+    with pytest.raises(TooMany, match="your joint statistics"):
+        _part(theirs, _asked({**zones, "south": theirs}, keys, measures=MEASURES[:1]))
     sdk.close()
 
 

@@ -80,6 +80,33 @@ def test_qy_10_no_legal_entity_takes_all_the_releases_of_a_dataset(
     space.audit()
 
 
+def _after_cubes(space: Simulator, rows: int) -> set[str]:
+    """Buy as many cubes as a history has places; return why another buyer's exact question is refused."""
+    first, agreement = _agreed(space, people(rows), epsilon=4_000_000)
+    spec = {"dimensions": ["district"], "measures": [{"kind": "count"}], "max_rows": 1}
+    for place in range(4):
+        cube = {**spec, "epsilon": 900_000 + place}
+        space.service.encrypted.cube(first, agreement.id, cube)
+    other = space.consumer()
+    sql = "SELECT district, COUNT(*) FROM data GROUP BY district"
+    return _reasons(space, other, space.agreed(other, agreement.offer), sql)
+
+
+def test_qy_10_cubes_do_not_take_the_places_of_exact_answers(
+    space: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("RELEASES_LIMIT", 4), ("RELEASES_SHARE", RELEASES_LIMIT), ("CUBES_SHARE", 1)):
+        monkeypatch.setattr(f"dataspace.transfer.forms.history.{name}", value)
+    # Where each cube has a place, as an exact answer has.
+    assert _after_cubes(space, 603) == {"history-full"}
+    monkeypatch.setattr("dataspace.transfer.forms.history.CUBES_SHARE", 2)
+    assert _after_cubes(space, 604) == set()
+    monkeypatch.setattr("dataspace.transfer.forms.history.CUBES_SHARE", 1)
+    monkeypatch.setattr("dataspace.transfer.forms.history.RELEASES_SHARE", 2)
+    assert _after_cubes(space, 605) == set()
+    space.audit()
+
+
 _CODES = (Column("code", Type.INTEGER), Column("age", Type.INTEGER))
 
 
