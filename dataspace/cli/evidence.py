@@ -16,6 +16,7 @@ from dataspace.cli.commands import (
     Target,
     app,
 )
+from dataspace.errors import Conflict
 
 
 @app.command()
@@ -65,6 +66,8 @@ def disclose(
     from dataspace.client.receipts import disclosed
     from dataspace.proof.receipt import LIMIT
 
+    if output.exists() and output.samefile(receipt):
+        raise Conflict(f"{output} is the whole receipt: write what is shown to another file")
     replace_file(output, disclosed(read_file(receipt, str(receipt), LIMIT), fields))
     print(f"{output} shows {', '.join(fields)}")
 

@@ -71,7 +71,8 @@ class Http:
         try:
             response = self._client.request(method, path, **sent)
         except httpx2.HTTPError as error:
-            raise Unavailable(f"the service did not answer: {type(error).__name__}") from error
+            where, why = self._client.base_url.netloc.decode(), type(error).__name__  # without a password
+            raise Unavailable(f"the service at {where} did not answer: {why}") from error
         if not response.is_success:
             raise _problem(response)
         return response

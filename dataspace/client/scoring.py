@@ -31,6 +31,7 @@ from dataspace.wire.score import COLUMNS_LIMIT, Layout, ScoreAnswer, ScoreQuery
 if TYPE_CHECKING:
     from dataspace.client.answer import Answer
     from dataspace.client.encrypted import Keys
+    from dataspace.client.keyring import KeyRing
 
 _QUERY_SECONDS: Final = 600
 _BUDGET: Final = 24  # bits of noise budget; an honest answer has 36 left
@@ -148,7 +149,9 @@ class Scoring:
         """Return the models that an agreement may use; weights are shown of releasable ones."""
         return list(self._http.get(f"/api/agreements/{part(agreement)}/models"))
 
-    def score(self, agreement: str, model: str, features: Any, *, keys: "Keys", clip: bool = False) -> Scored:
+    def score(
+        self, agreement: str, model: str, features: Any, *, keys: "Keys | KeyRing", clip: bool = False
+    ) -> Scored:
         """Return the scores of one sample (a mapping), of several, or of the rows of a DataFrame.
 
         With `clip`, a feature beyond its bounds counts as the bound.
@@ -162,7 +165,7 @@ class Scoring:
         told = next((one for one in self.score_models(agreement) if one.get("id") == model), None)
         if told is None:
             raise NotFound("the agreement has no such model")
-        scoreable = Scoreable.from_json(told)
+        scoreable, keys = Scoreable.from_json(told), _pair(keys)
         samples, index = _samples(features)
         rows = [scoreable.integers(sample, clip=clip) for sample in samples]
         totals, answers = list[int](), list["Answer"]()
@@ -177,6 +180,13 @@ class Scoring:
             answers.append(answer)
         values = tuple(map(scoreable.read, totals))
         return Scored(values, scoreable.within, tuple(answers), index)
+
+
+def _pair(keys: "Keys | KeyRing") -> "Keys":
+    """Return the key pair that scores are computed under, of a ring too."""
+    from dataspace.client.keyring import KeyRing  # noqa: PLC0415 - TenSEAL is for these alone
+
+    return KeyRing.holding(keys).of(DEFAULT_PARAMETERS)
 
 
 def batches(rows: Sequence[list[int]], slots: int) -> Iterator[tuple[Layout, Sequence[list[int]]]]:
