@@ -92,13 +92,14 @@ class _Copied:
     """What was staged, as a file that is copied where it goes while it is read."""
 
     def __init__(self, chunks: Iterator[bytes], target: SealWriter) -> None:
-        self._chunks, self._target, self._rest = chunks, target, b""
+        self._chunks, self._target, self._rest = chunks, target, bytearray()
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, fewer at the end."""
         while len(self._rest) < size and (chunk := next(self._chunks, b"")):
             self._rest += chunk
-        found, self._rest = self._rest[:size], self._rest[size:]
+        found = bytes(self._rest[:size])
+        del self._rest[:size]
         self._target.write(found)
         return found
 

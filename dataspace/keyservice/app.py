@@ -15,6 +15,7 @@ import uvicorn
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency, Provide
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dataspace.errors import DataSpaceError, Malformed, TooSlow, Unavailable
 from dataspace.keyservice.home import Home
@@ -26,10 +27,11 @@ from dataspace.wire.sealed import MANIFEST_LIMIT
 
 _LOG: Final = logging.getLogger("dataspace.keyservice")
 _BODY_LIMIT: Final = MANIFEST_LIMIT + (1 << 21)
-_BODIES: Final = 4  # requests whose attachments are read and answered at a time
+_BODIES: Final = 2  # requests whose attachments, of up to 256 MiB, are read and answered at a time
 _CONNECTIONS: Final = 64
 _MEMORY: Final = 4 << 30
 _SECONDS: Final = 60.0
+_SILENT: Final = 10.0  # seconds in which a connection has to bring the head of its request
 
 _Asked = Request[object, object, object]  # type: ignore[type-var]
 
@@ -68,6 +70,19 @@ def create(service: KeyService) -> Litestar:
     )
 
 
+class Connection(H11Protocol):
+    """A connection of one request, whose head comes soon: else silent ones would take every place."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the request."""
+        super().connection_made(transport)
+        self.loop.call_later(_SILENT, self._end_if_silent)
+
+    def _end_if_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
 def serve(folder: Path, host: str, port: int) -> None:
     """Serve a home until SIGTERM or SIGINT."""
     with opened(folder) as service:
@@ -77,6 +92,8 @@ def serve(folder: Path, host: str, port: int) -> None:
             port=port,
             log_level="warning",
             server_header=False,
+            http=Connection,
+            headers=[("Connection", "close")],  # what still comes after an answer keeps no place
             limit_concurrency=_CONNECTIONS,
         )
 

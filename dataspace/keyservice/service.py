@@ -42,6 +42,7 @@ from dataspace.wire.sealed import MANIFEST_INFO, Head, Plan
 OPENER: Final = "dataspace.keyservice.opener:Opener"
 _LATER: Final = (Unavailable, TooCostly, TooMany)  # what may come out otherwise when it is tried again
 _COMPUTED: Final = "sealed.computed"
+_DIGITS: Final = 17  # of a total and its sign: 2^53 has 16
 
 
 class KeyService:
@@ -147,8 +148,7 @@ class KeyService:
             totals = self._totals(job, head, {"plan": asked, "result": result})
             answer = self._answer(job, plan, totals, consumer)
             # From here on the job has one answer: to die before this point is never to have opened it.
-            self._store.finish(job, answer)
-        return answer
+            return self._store.finish(job, answer)
 
     def _totals(self, job: Job, head: Head, request: Mapping[str, Any]) -> list[int]:
         """Return the noised totals; what is not opened is given back, unless it may be tried again."""
@@ -177,6 +177,8 @@ class KeyService:
                 "groups_sha256": _sha256(canonical(told["groups"])),
             }
         )
+        # As long as the longest: the length would tell the platform the digits and the sign of a total.
+        content = content.ljust(len(content) + sum(_DIGITS - len(str(total)) for total in totals))
         sealed = seal_to(consumer, content, answer_info(job.id, plan.agreement, job.plan_sha256))
         named = {"job": job.id, "agreement": plan.agreement, "consumer": plan.consumer}
         digests = {"plan_sha256": job.plan_sha256, "result_sha256": job.result_sha256}

@@ -150,18 +150,29 @@ class Store:
             act.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?, NULL)", values)
             return None
 
-    def finish(self, job: Job, answer: bytes) -> None:
-        """Keep a job's answer: from now on it is the only one."""
+    def finish(self, job: Job, answer: bytes) -> bytes:
+        """Keep a job's answer, and return the one that is kept: from now on it is the only one.
+
+        Raises:
+            Conflict: the job was given back, by another process of this home.
+
+        """
         with self._writing() as act:
             act.execute("UPDATE job SET answer = ? WHERE id = ? AND answer IS NULL", (answer, job.id))
+            row = act.execute("SELECT answer FROM job WHERE id = ?", (job.id,)).fetchone()
+            if row is None:
+                raise Conflict("this job was given back: ask again")
+            kept: bytes = row[0]
+            return kept
 
     def abandon(self, job: Job, *, forged: bool) -> None:
         """Give back what a job spent whose result was not opened; `forged` counts against the dataset."""
         with self._writing() as act:
-            act.execute("DELETE FROM job WHERE id = ? AND answer IS NULL", (job.id,))
+            # Given back once, whoever else tried the same job: nothing that was told is unspent by it.
+            given = act.execute("DELETE FROM job WHERE id = ? AND answer IS NULL", (job.id,)).rowcount
             act.execute(
                 "UPDATE dataset SET spent = spent - ?, failures = failures + ? WHERE container = ?",
-                (job.epsilon, int(forged), job.container),
+                (job.epsilon * given, int(forged), job.container),
             )
 
     def unlock(self, container: str) -> None:

@@ -86,7 +86,6 @@ UNIMPLIED = {
     "consumer_key.created": MOMENT,
     "nonce.*": "spent once, so that a query is answered once; no entry speaks of it",
     "consumer_key.parameters": "as consumer_key.agreement",
-    "consumer_key.path": PLACE,
     "dataset.epsilon": "what the provider promised; what is spent of it the entries of answers say",
     "dataset_version.sealed": "what the container says of itself; its digest is in the entry",
     "released.content": SECRET,

@@ -3,13 +3,14 @@
 import tracemalloc
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataspace.bfv.sealed import slot_weights
 from dataspace.errors import Malformed, Refused, Unprocessable, VerificationError
-from dataspace.keyservice.opener import Opener
+from dataspace.keyservice.opener import Opener, _subjects
 from dataspace.proof.canonical import canonical
 from dataspace.wire.frame import join_parts, split_parts
 from dataspace.wire.manifest import Manifest
@@ -62,6 +63,21 @@ def test_a_count_needs_no_ciphertext(local: Local, opener: Opener) -> None:
     assert abs(total - len(TABLE)) < 2
     with pytest.raises(VerificationError):
         ask(opener, local, plan, local.computed(local.plan({0: 1})))
+
+
+def test_subjects_of_the_largest_manifest_are_counted_in_a_worker(local: Local) -> None:
+    """A set of them takes gigabytes, and every dataset's answers wait behind it."""
+    each = 400_000
+    pairs = np.arange(3 * each, dtype="<u4") // 2  # the halves of two cells are the same subjects
+    facts = msgspec.structs.replace(local.manifest.facts, subjects=[each] * 3, min_group=each * 2)
+    manifest = msgspec.structs.replace(local.manifest, facts=facts, pairs=pairs.tobytes())
+    [group] = local.plan({0: 1, 1: 1, 2: 1}).groups
+    tracemalloc.start()
+    try:
+        assert _subjects(group, 1, manifest, facts.min_group) == 3 * each // 2
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(pairs) * 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_he_08_no_total_is_opened_without_noise_and_none_twice_alike(local: Local, opener: Opener) -> None:

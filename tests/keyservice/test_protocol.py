@@ -58,6 +58,16 @@ def test_he_07_what_is_in_the_ledger_is_opened(agreed: Agreed) -> None:
     assert len(agreed.opened(opened.encode())["totals"]) == 1
 
 
+def test_the_length_of_an_answer_tells_the_platform_no_digits_and_no_sign(agreed: Agreed) -> None:
+    told = {}
+    for weight in (1, 1000, -1):
+        plan = agreed.plan(agreed.groups(district_0=weight))
+        opened = agreed.open(plan, agreed.computed(plan))
+        told[str(agreed.opened(opened.encode())["totals"])] = len(opened.attachments[0])
+    assert len({len(totals) for totals in told}) == 3  # as long as these the naive answers are
+    assert len(set(told.values())) == 1
+
+
 def test_he_07_the_same_job_again_gets_the_same_answer(agreed: Agreed) -> None:
     plan = agreed.plan(agreed.groups(district_0=5))
     result = agreed.computed(plan)

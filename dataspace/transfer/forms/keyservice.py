@@ -145,11 +145,11 @@ class _Chunks:
         self._rest = BytesIO()
 
     def read(self, size: int, /) -> bytes:
-        found = self._rest.read(size)
+        found = bytearray(self._rest.read(size))
         while len(found) < size and (chunk := next(self._chunks, b"")):
             self._rest = BytesIO(chunk)
             found += self._rest.read(size - len(found))
-        return found
+        return bytes(found)
 
 
 def _read(response: httpx2.Response) -> bytes:
