@@ -275,7 +275,7 @@ def _weights(
 
 def _check(message: Message, wanted: Mapping[str, Any]) -> None:
     for name, value in wanted.items():
-        if not hmac.compare_digest(str(message.statement.get(name)), str(value)):
+        if not hmac.compare_digest(str(message.statement.get(name)).encode(), str(value).encode()):
             raise VerificationError("the answer is to another question, or to another key")
 
 
