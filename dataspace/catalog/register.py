@@ -10,9 +10,10 @@ from sqlmodel import Session, col, delete, select
 
 from dataspace.catalog.draft import Draft, Drafts
 from dataspace.catalog.models import ColumnRule, Dataset, DatasetKey, DatasetVersion
+from dataspace.catalog.repeated import registered_before
 from dataspace.catalog.report import release_of, report, report_sha256
 from dataspace.catalog.rules import learn
-from dataspace.catalog.stored import next_version, owned_dataset, registered_before, upload_of
+from dataspace.catalog.stored import next_version, owned_dataset, upload_of
 from dataspace.catalog.terms import OfferTerms, Registered, Registration, dataset_epsilon, offer_json
 from dataspace.catalog.upload import Uploads
 from dataspace.errors import Conflict
@@ -57,7 +58,8 @@ class Registrar:
             NotFound: the upload or the dataset is not the caller's.
             Unprocessable: a subject column, a correction, a term or a text does not fit.
             PolicyDenied: the policy denies it.
-            Conflict: the dataset is withdrawn, or the upload is not ready.
+            Conflict: the dataset is withdrawn, the upload is not ready, or its bytes are on offer under
+                other terms.
 
         """
         draft = self._drafts.draft(caller, upload, registration)
@@ -104,7 +106,7 @@ class Registrar:
         upload, offer = draft.upload, draft.offer
         # Asked for again: of two confirmations at once the second finds nothing.
         session.delete(upload_of(session, caller, upload.id))
-        known = registered_before(session, caller, upload, draft.registration.dataset)
+        known = registered_before(session, caller, draft)
         if known:
             return known
         dataset = self._dataset(session, caller, draft)

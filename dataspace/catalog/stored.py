@@ -2,36 +2,14 @@
 
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from dataspace.catalog.models import Dataset, DatasetVersion, Offer, Source, State, Upload
-from dataspace.catalog.terms import Registered
+from dataspace.catalog.models import Dataset, DatasetVersion, Source, State, Upload
 from dataspace.errors import NotFound, TooMany
 from dataspace.participants.access import Caller
 
 WAITING: Final = 100  # uploads of one provider that may wait for it
 _FILES: Final = 10  # ... and how many of the largest size they may be together
-
-
-def registered_before(session: Session, caller: Caller, found: Upload, dataset: str) -> Registered | None:
-    """Return the version with the same bytes, of `dataset` or, if that is empty, of any of the caller's."""
-    query = (
-        select(DatasetVersion, Dataset)
-        .join(Dataset, col(Dataset.id) == DatasetVersion.dataset)
-        .where(
-            DatasetVersion.source_sha256 == found.source_sha256,
-            Dataset.provider == caller.id,
-            Dataset.zone == found.zone,
-            col(Dataset.withdrawn).is_(None),
-        )
-    )
-    if dataset:
-        query = query.where(Dataset.id == dataset)
-    known = session.exec(query).first()
-    if known is None:
-        return None
-    offer = session.exec(select(Offer.id).where(Offer.dataset == known[1].id)).first() or ""
-    return Registered(known[1].id, known[0].version, offer, known[0].entry, new=False)
 
 
 def next_version(session: Session, dataset: str) -> int:

@@ -19,11 +19,13 @@ from litestar.openapi.spec import Components, SecurityScheme, Server
 from dataspace import __version__
 from dataspace.settings import Settings
 from dataspace.web.auth import AnyRequest
+from dataspace.web.bodies import UPLOAD_LIMIT
+from dataspace.web.described import ANSWERS, HEADERS
 from dataspace.web.pages import page
 from dataspace.web.problems import PROBLEMS
 from dataspace.web.prose import Block, blocks
-from dataspace.wire import ARROW, ENVELOPE, JSON, OCTETS, PROBLEM
-from dataspace.wire.keyservice import MEDIA_TYPE
+from dataspace.web.service import Service
+from dataspace.wire import PROBLEM
 
 _DESCRIPTION: Final = (
     "A trusted data space: datasets are shared under policy as desensitized rows, protected aggregates or "
@@ -55,40 +57,6 @@ _PROBLEM_SCHEMA: Final = {
         }
     ],
 }
-_FILE: Final = {"schema": {"type": "string", "format": "binary"}, "example": "<the bytes>"}
-_TABLE: Final = {
-    "schema": {"type": "object", "description": "columns, rows, and whether small groups were left out"},
-    "example": {
-        "columns": [{"name": "district", "type": "text"}, {"name": "count", "type": "integer"}],
-        "rows": [["东城区", 120], ["西城区", 98]],
-        "suppressed": False,
-    },
-}
-# Bodies that handlers answer with as bytes, which the framework knows nothing of.
-_ANSWERS: Final = {
-    "/api/agreements/{agreement}/queries": {JSON: _TABLE, ARROW: _FILE},
-    "/api/agreements/{agreement}/encrypted": {ENVELOPE: _FILE},
-    "/api/agreements/{agreement}/evaluations": {OCTETS: _FILE},
-    "/api/agreements/{agreement}/intersections": {OCTETS: _FILE},
-    "/api/agreements/{agreement}/intersections/{job}": {JSON: _FILE},
-    "/api/agreements/{agreement}/scores": {ENVELOPE: _FILE},
-    "/api/agreements/{agreement}/sealed/layout": {MEDIA_TYPE: _FILE},
-    "/api/agreements/{agreement}/sealed/totals": {MEDIA_TYPE: _FILE},
-    "/api/agreements/{agreement}/selector-layouts": {JSON: _FILE},
-    "/api/agreements/{agreement}/selectors": {ENVELOPE: _FILE},
-}
-# Headers that handlers read for themselves: each with what is said of it, and an example.
-_HEADERS: Final = {
-    "/api/uploads/resumable": (
-        ("Tus-Resumable", "the version of tus", "1.0.0"),
-        ("Upload-Length", "the bytes of the whole file", "1048576"),
-        (
-            "Upload-Metadata",
-            "names with their values in base64",
-            "zone Y29tbWVyY2U=,filename c2FtcGxlLmNzdg==",
-        ),
-    )
-}
 _PUBLIC: Final = ("/ledger/", "/health", "/problems/", "/joint/")
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
@@ -115,17 +83,18 @@ def config(settings: Settings) -> OpenAPIConfig:
 @get("/api/openapi.json", sync_to_thread=True, include_in_schema=False)
 def openapi_document(request: AnyRequest) -> Response[bytes]:
     """Give out the description of the API."""
-    return Response(_encoded(request.app.openapi_schema.to_schema()), media_type=MediaType.JSON)
+    schema = request.app.openapi_schema.to_schema()
+    return Response(_encoded(schema, upload_limit(request)), media_type=MediaType.JSON)
 
 
 class _Document(OpenAPIRenderPlugin):
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
-        return _encoded(openapi_schema)
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return _encoded(openapi_schema, upload_limit(request))
 
 
 class _DocsPage(OpenAPIRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        described = complete(openapi_schema)
+        described = complete(openapi_schema, upload_limit(request))
         operations = list(_operations(described))
         tags = list(dict.fromkeys(operation.tag for operation in operations))
         found = page(request, "docs.html", described=described, operations=operations, tags=tags)
@@ -148,26 +117,42 @@ class Operation:
     curl: str
 
 
-def complete(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the description with our problem documents and an example in every body."""
+def upload_limit(request: AnyRequest) -> int:
+    """Return how many bytes an upload to this service may have."""
+    service: Service = request.app.state.service
+    return service.space.settings.upload_limit
+
+
+def complete(schema: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Return the description with our problem documents, `limit` of uploads and an example in every body."""
     described: dict[str, Any] = json.loads(msgspec.json.encode(schema, enc_hook=str))
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = _PROBLEM_SCHEMA
     for path, item in described["paths"].items():
         for method in item.keys() & set(_METHODS):
-            _add_bodies(item[method], path)
+            _add_bodies(item[method], method, path)
+            _add_limit(item[method].get("requestBody", {}), limit)
             _complete_operation(item[method], schemas)
             if path.startswith(_PUBLIC) or (method, path) == ("post", "/api/session"):
                 item[method]["security"] = []
     return described
 
 
-def _add_bodies(operation: dict[str, Any], path: str) -> None:
-    if path in _HEADERS:
-        operation.setdefault("parameters", []).extend(_header(*one) for one in _HEADERS[path])
-    if path in _ANSWERS:
+def _add_bodies(operation: dict[str, Any], method: str, path: str) -> None:
+    headers = HEADERS.get((method, path), ())
+    if headers:
+        operation.setdefault("parameters", []).extend(_header(*one) for one in headers)
+    if path in ANSWERS:
         meaning = "The answer is the whole body: its SHA-256 is the digest in its ledger entry"
-        operation["responses"]["200"] = {"description": meaning, "content": deepcopy(_ANSWERS[path])}
+        operation["responses"]["200"] = {"description": meaning, "content": deepcopy(ANSWERS[path])}
+
+
+def _add_limit(body: dict[str, Any], limit: int) -> None:
+    told = body.get("description", "")
+    if told.endswith(UPLOAD_LIMIT):
+        body["description"] = f"{told}, here {limit} bytes"
+        for content in body["content"].values():
+            content["schema"]["maxLength"] = limit
 
 
 def _header(name: str, meaning: str, shown: str) -> dict[str, Any]:
@@ -291,5 +276,5 @@ def _pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _encoded(schema: dict[str, Any]) -> bytes:
-    return json.dumps(complete(schema), ensure_ascii=False).encode()
+def _encoded(schema: dict[str, Any], limit: int) -> bytes:
+    return json.dumps(complete(schema, limit), ensure_ascii=False).encode()

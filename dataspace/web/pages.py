@@ -19,7 +19,7 @@ from litestar.static_files import create_static_files_router
 from dataspace.errors import NotFound
 from dataspace.web.auth import AnyRequest
 from dataspace.web.chinese import chinese
-from dataspace.web.problems import PROBLEMS, describe, respond
+from dataspace.web.problems import PROBLEMS, describe, limit_of, respond
 from dataspace.web.service import Service
 
 LANGUAGE_COOKIE: Final = "language"
@@ -67,7 +67,7 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     """Answer an error: a page for who reads pages, a problem document for programs."""
     if not wants_page(request):
         return respond(request, error)
-    problem = describe(error)
+    problem = describe(error, limit_of(request))
     response = page(request, "problem.html", problem.status, problem=problem, kind=PROBLEMS[problem.code])
     response.headers.update(problem.headers)
     return response

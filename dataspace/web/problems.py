@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 
 from dataspace.errors import (
     Conflict,
@@ -186,12 +187,15 @@ class Problem:
         }
 
 
-def describe(error: Exception) -> Problem:
-    """Return what is told of `error`; log it when nobody foresaw it."""
+def describe(error: Exception, limit: int | None = None) -> Problem:
+    """Return what is told of `error`; log it when nobody foresaw it.
+
+    `limit` is how many bytes the resource takes, which the framework's own error does not say.
+    """
     if isinstance(error, DataSpaceError):
         return _known(error)
     if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
-        return _framework(error)
+        return _framework(error, limit)
     if isinstance(error, RecursionError):
         return Problem("malformed", 400, "the body is nested too deeply", {}, {})
     if isinstance(error, UnicodeDecodeError):
@@ -199,9 +203,15 @@ def describe(error: Exception) -> Problem:
     return _unforeseen(error)
 
 
+def limit_of(request: Request[Any, Any, Any]) -> int | None:
+    """Return how many bytes of a body the framework takes for whoever handles the request."""
+    handler = request.scope.get("route_handler")
+    return handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None
+
+
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer `error` with its problem document."""
-    problem = describe(error)
+    problem = describe(error, limit_of(request))
     service: Service = request.app.state.service
     document = problem.document(service.space.settings.url)
     content = msgspec.json.encode(document, enc_hook=str)
@@ -221,7 +231,7 @@ def _known(error: DataSpaceError) -> Problem:
     return Problem(kind.code, status, worded(str(error), error.facts), error.facts, headers)
 
 
-def _framework(error: HTTPException) -> Problem:
+def _framework(error: HTTPException, limit: int | None) -> Problem:
     """Word what Litestar raises; its own messages repeat the request and are not passed on."""
     code = _BY_STATUS[error.status_code]
     allow = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
@@ -232,9 +242,12 @@ def _framework(error: HTTPException) -> Problem:
         400: "the body or the query cannot be read",
         404: "there is no such resource",
         405: "the resource does not know this method",
-        413: "the body is larger than this resource takes",
+        413: f"the body is larger than the {limit} bytes that this resource takes",
     }
-    return Problem(code, error.status_code, details.get(error.status_code, PROBLEMS[code].meaning), {}, allow)
+    told = {"limit": limit} if error.status_code == 413 else {}
+    return Problem(
+        code, error.status_code, details.get(error.status_code, PROBLEMS[code].meaning), told, allow
+    )
 
 
 def _where(item: Any) -> dict[str, str]:

@@ -132,6 +132,12 @@ def test_policy_denies_totals_beyond_the_agreements_epsilon(stage: Scene) -> Non
         agreed.total(agreed.groups(district_0=1), epsilon=1_000_001)
 
 
+def test_an_epsilon_that_is_all_noise_is_not_charged(stage: Scene) -> None:
+    agreed = stage.agreed(people(300), epsilon=1_000_000)
+    with pytest.raises(Malformed, match="epsilon is 16 millionths: want at least 17"):
+        agreed.total(agreed.groups(district_0=1), epsilon=16)
+
+
 def test_a_space_without_a_key_service_takes_no_sealed_dataset(tmp_path: Path, container: bytes) -> None:
     with simulated(tmp_path / "home") as space:
         provider = space.provider()

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
 from tests.programs import need
 from tests.simulator import PASSWORD, Simulator, people
+from tests.transfer.noised import agreed, ask
 from tests.web.served import served
 from tests.web.words import login_of
 
@@ -226,3 +228,15 @@ def test_pages_have_no_second_scroll_bar_on_a_small_screen(space: Simulator, pag
     for path in ("/", *(f"/portal/{name}" for name in portal), *dataset, "/entries", "/verify", "/api/docs"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_a_budget_is_as_narrow_as_the_screen_for_both_sides(space: Simulator, page: Page) -> None:
+    consumer, agreement = agreed(space, 409, epsilon=32_000_000, units=1_000_000)
+    ask(space, consumer, agreement, epsilon=1_234_567)
+    page.set_viewport_size({"width": 360, "height": 800})
+    for member in (consumer, Caller(agreement.provider, frozenset({Role.PROVIDER}))):
+        page.context.clear_cookies()
+        sign_in(page, login_of(space, member))
+        page.goto("/portal/agreements")
+        expect(page.locator(".budget").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, member

@@ -19,6 +19,7 @@ from dataspace.transfer.sql.query import parse, resolve
 from dataspace.web.api.grammar import QUERY
 from dataspace.web.prose import Block, blocks
 from dataspace.wire import JSON, OCTETS
+from tests.simulator import Simulator
 from tests.web.words import PAGE
 
 Client = TestClient[Litestar]
@@ -117,7 +118,7 @@ def _writing(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
                     yield route.path_format, method.lower(), handler
 
 
-def test_every_body_is_described(app: Litestar, client: Client) -> None:
+def test_every_body_is_described(space: Simulator, app: Litestar, client: Client) -> None:
     paths = client.get("/api/openapi.json").json()["paths"]
     raw = set()
     for path, method, handler in _writing(app):
@@ -130,9 +131,10 @@ def test_every_body_is_described(app: Litestar, client: Client) -> None:
             raw.add(path)
             (content,) = told["requestBody"]["content"].values()
             assert content["schema"]["format"] == "binary", path
-            assert content["schema"].get("maxLength") == handler.resolve_request_max_body_size(), path
+            limit = handler.resolve_request_max_body_size() or space.settings.upload_limit
+            assert content["schema"]["maxLength"] == limit, path
             assert "; at most " in told["requestBody"]["description"], path
-    assert len(raw) == 12
+    assert len(raw) == 13
 
 
 def test_a_body_of_bytes_is_on_the_page(client: Client) -> None:
@@ -142,3 +144,24 @@ def test_a_body_of_bytes_is_on_the_page(client: Client) -> None:
         f'-H "Content-Type: {OCTETS}" --data-binary @FILE "$URL/api/agreements/{{agreement}}/evaluations'
         in html.unescape(page)
     )
+
+
+def test_every_way_to_go_on_with_an_upload_is_told(client: Client) -> None:
+    told = client.get("/api/openapi.json").json()["paths"]["/api/uploads/resumable/{upload}"]
+    for method in ("patch", "post"):
+        names = [one["name"] for one in told[method]["parameters"] if one["in"] == "header"]
+        assert names[:2] == ["Tus-Resumable", "Upload-Offset"]
+        assert "application/offset+octet-stream" in told[method]["requestBody"]["content"]
+        assert "204" in told[method]["responses"]
+    assert told["post"]["parameters"][-1]["name"] == "X-HTTP-Method-Override"
+
+
+def test_the_limit_of_uploads_is_told_with_its_number(space: Simulator, client: Client) -> None:
+    limit = space.settings.upload_limit
+    paths = client.get("/api/openapi.json").json()["paths"]
+    page = client.get("/api/docs", headers=PAGE).text
+    for path in ("/api/uploads", "/api/uploads/resumable", "/api/datasets/sealed"):
+        body = paths[path]["post"]["requestBody"]
+        assert body["description"].endswith(f"at most DATASPACE_UPLOAD_LIMIT, here {limit} bytes")
+        assert all(one["schema"]["maxLength"] == limit for one in body["content"].values())
+    assert f"here {limit} bytes" in page

@@ -1,9 +1,11 @@
 """Lookups and intersections over HTTP: limits in bytes, parameters, and what an answer's headers say."""
 
+import pytest
+from httpx import Response
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from dataspace.wire import ENTRY_HEADER, OCTETS, UNITS_HEADER
+from dataspace.wire import ENTRY_HEADER, ENVELOPE, OCTETS, UNITS_HEADER
 from dataspace.wire.intersection import OPENING_LIMIT, RETURNED_LIMIT
 from dataspace.wire.oprf import LOOKUP, Scalar, hashed
 from tests.simulator import Simulator
@@ -49,7 +51,8 @@ def test_bodies_and_parameters_have_limits(space: Simulator, client: Client) -> 
         ("intersections/is-0011223344556677", RETURNED_LIMIT),
     ):
         answer = client.post(_path(consumer, path), headers=headers, content=bytes(limit + 1))
-        assert answer.status_code == 413, path
+        assert (answer.status_code, answer.json()["limit"]) == (413, limit), path
+        assert f"larger than the {limit} bytes" in answer.json()["detail"]
     for path in ("evaluations", f"evaluations?identifier={'x' * 201}"):
         assert client.post(_path(consumer, path), headers=headers, content=_point()).status_code == 400
     for path in ("lookup/lt-0011223344556677", "lookup/lt-0011223344556677?entry=1&bucket=-2"):
@@ -63,3 +66,33 @@ def test_what_is_no_point_is_a_problem_and_says_so(space: Simulator, client: Cli
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
     assert "point" in answer.json()["detail"]
     space.audit()
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("encrypted", ENVELOPE),
+        ("selectors", ENVELOPE),
+        ("scores", ENVELOPE),
+        ("joint", ENVELOPE),
+        ("evaluations?identifier=number", OCTETS),
+        ("intersections", OCTETS),
+        ("intersections/is-0011223344556677", OCTETS),
+    ],
+)
+def test_bytes_of_another_media_type_are_refused_and_bare_ones_are_read(
+    space: Simulator, client: Client, path: str, wanted: str
+) -> None:
+    address = f"/api/agreements/ag-0011223344556677/{path}"
+    headers = bearer(space, space.consumer())
+
+    def send(media_type: str) -> Response:
+        given = {"Content-Type": media_type} if media_type else {}
+        return client.post(address, headers={**headers, **given}, content=b"x")
+
+    for other in ("text/html", "application/json", "application/x-www-form-urlencoded"):
+        answer = send(other)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-format"), other
+        assert answer.json()["detail"].endswith(f"want {wanted}")
+    for taken in ("", OCTETS, wanted, f"{wanted.upper()}; version=1"):
+        assert send(taken).status_code in {400, 404}, taken

@@ -116,7 +116,15 @@ def test_a_password_is_not_repeated_by_an_error(client: Client) -> None:
 
 def test_a_body_over_the_limit_is_not_read(space: Simulator, app: Litestar) -> None:
     headers = {**bearer(space, space.operator), "Content-Length": str(2 << 20)}
-    assert send(app, "POST", "/api/participants", headers).status == 413
+    answer = send(app, "POST", "/api/participants", headers)
+    told = json.loads(answer.body)
+    assert (answer.status, told["limit"]) == (413, 1 << 20)
+    assert told["detail"] == f"the body is larger than the {1 << 20} bytes that this resource takes"
+
+
+def test_a_form_over_the_limit_is_told_the_limit_on_its_page(client: Client) -> None:
+    answer = client.post("/login", content=bytes((1 << 20) + 1), headers=PAGE)
+    assert (answer.status_code, f"larger than the {1 << 20} bytes" in answer.text) == (413, True)
 
 
 def test_a_wrong_method_names_the_right_ones(client: Client) -> None:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from dataspace.catalog.models import Form
 from dataspace.errors import PolicyDenied
+from dataspace.participants.models import Role
 from dataspace.web.problems import describe
 from dataspace.web.reasons import worded
 from tests.simulator import Simulator, people
@@ -65,7 +67,10 @@ def test_facts_of_any_shape_are_worded_or_left(detail: str, reasons: Any, errors
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"name": "x", "login": "xyz", "roles": ["seller"]}, "roles[0]: invalid enum value 'seller'"),
+        (
+            {"name": "x", "login": "xyz", "roles": ["seller"]},
+            f"roles[0]: invalid enum value 'seller', want one of {', '.join(Role)}",
+        ),
         ({"name": "x"}, "object missing required field `login`"),
     ],
 )
@@ -75,6 +80,28 @@ def test_a_body_that_does_not_fit_is_told_where_and_why(
     told = client.post("/api/participants", json=body, headers=bearer(space, space.operator)).json()
     assert told["detail"] == f"the request does not fit its description: {said}"
     assert told["errors"][0].keys() == {"source", "key", "message"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        (
+            "datasets",
+            {"upload": "up-0011223344556677", "title": "x", "offer": {"price": 1, "forms": ["agregate"]}},
+            f"offer.forms[0]: invalid enum value 'agregate', want one of {', '.join(Form)}",
+        ),
+        (
+            "agreements/ag-0011223344556677/queries",
+            {"sql": "x", "form": "aggregate", "noise": {"epsilon": 1, "mechanism": "gaus"}},
+            "noise.mechanism: invalid enum value 'gaus', want one of laplace, gaussian",
+        ),
+    ],
+)
+def test_a_value_that_is_none_of_a_few_is_told_the_few(
+    space: Simulator, client: Client, path: str, body: dict[str, Any], said: str
+) -> None:
+    told = client.post(f"/api/{path}", json=body, headers=bearer(space, space.operator)).json()
+    assert told["detail"].endswith(said)
 
 
 def test_the_portal_tells_the_same_sentence(space: Simulator, client: Client) -> None:

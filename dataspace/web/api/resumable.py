@@ -114,15 +114,25 @@ class Resumable(Controller):
             },
         )
 
-    @patch("/{upload:str}", request_max_body_size=None, include_in_schema=False, status_code=200)
+    @patch(
+        "/{upload:str}",
+        request_max_body_size=None,
+        status_code=204,
+        operation_class=taking(tus.CONTENT, "the next bytes of the file"),
+    )
     async def append(
         self,
         request: AnyRequest,
         upload: FromPath[str],
         caller: NamedDependency[Caller],
         service: NamedDependency[Service],
-    ) -> Response[Any]:
-        """Take the next bytes of an upload."""
+    ) -> Response[None]:
+        """Take the next bytes of an upload, from `Upload-Offset` on, as tus 1.0.0 has it.
+
+        The offset is the one that HEAD of the same address tells: another is a 409. An Upload-Checksum
+        (sha1 or sha256, in base64) is compared with the bytes; what belies it is not kept (460). The
+        answer has the new `Upload-Offset`.
+        """
         return await _append(request, upload, caller, service)
 
     @delete("/{upload:str}", include_in_schema=False, sync_to_thread=True, status_code=200)
@@ -136,15 +146,23 @@ class Resumable(Controller):
         """Forget an upload."""
         return _terminate(request, upload, caller, service)
 
-    @post("/{upload:str}", request_max_body_size=None, include_in_schema=False, status_code=200)
+    @post(
+        "/{upload:str}",
+        request_max_body_size=None,
+        status_code=204,
+        operation_class=taking(tus.CONTENT, "the next bytes of the file, or none", required=False),
+    )
     async def overridden(
         self,
         request: AnyRequest,
         upload: FromPath[str],
         caller: NamedDependency[Caller],
         service: NamedDependency[Service],
-    ) -> Response[Any]:
-        """Act for clients that can send no PATCH and no DELETE (X-HTTP-Method-Override)."""
+    ) -> Response[None]:
+        """Take the next bytes of an upload, or forget it, for clients that can send no PATCH and no DELETE.
+
+        `X-HTTP-Method-Override` says which of them is meant; all else is as there.
+        """
         match request.headers.get("x-http-method-override", "").upper():
             case "PATCH":
                 return await _append(request, upload, caller, service)
@@ -154,7 +172,7 @@ class Resumable(Controller):
         raise Malformed("want PATCH, or POST with X-HTTP-Method-Override: PATCH or DELETE")
 
 
-async def _append(request: AnyRequest, upload: str, caller: Caller, service: Service) -> Response[Any]:
+async def _append(request: AnyRequest, upload: str, caller: Caller, service: Service) -> Response[None]:
     # First of all whose it is: what is another's is not there, whatever the headers are.
     await sync_to_thread(service.resumable.look, caller, upload)
     if refused := tus.unsupported_version(request, service.space.settings.url):
