@@ -79,7 +79,7 @@ def forget(home: HomeFolder, container: Annotated[str, typer.Argument(help="the 
 def seal_file(  # noqa: PLR0917 - options are arguments
     file: Path,
     zone: Annotated[str, typer.Option(help="the zone it is for")],
-    measure: Annotated[list[str], typer.Option(help="column:low:high:precision")],
+    measure: Annotated[list[str], typer.Option(help="column:low:high:decimals")],
     service: Annotated[Path, typer.Option("--keyservice", help="the file of the key service's public keys")],
     key_id: Annotated[str, typer.Option("--keyservice-id", help="their id, as you were told it")],
     out: Annotated[Path, typer.Option(help="a new folder for the container and its report")],

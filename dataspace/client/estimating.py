@@ -49,16 +49,18 @@ def noised(epsilon: int, noise: Mapping[str, Any]) -> dict[str, Any]:
     return {"noise": {**noise, "epsilon": millionths(epsilon), **({"bounds": pairs} if pairs else {})}}
 
 
-def millionths(epsilon: object) -> int:
+def millionths(epsilon: object, least: int = 1) -> int:
     """Return an epsilon that is one; Malformed otherwise, before anything is sent or charged."""
     if type(epsilon) is not int or epsilon < 1:
         raise Malformed(f"epsilon is {epsilon!r}: want a whole number of millionths, 500_000 for 0.5")
+    if epsilon < least:
+        raise Malformed(f"epsilon is {epsilon} millionths: want at least {least}, 500_000 for 0.5")
     return epsilon
 
 
 def low_high(bound: Any, column: str) -> tuple[int, int]:
     """Return the bounds of a column that are a pair; Malformed otherwise."""
     match bound:
-        case (low, high):
+        case (low, high) if type(low) is type(high) is int:
             return low, high
-    raise Malformed(f"the bounds of {column} are {bound!r}: want a pair (low, high)")
+    raise Malformed(f"the bounds of {column} are {bound!r}: want a pair of whole numbers, (low, high)")

@@ -73,14 +73,16 @@ class Intersecting:
         say so; of the other items it learns nothing either way.
 
         Raises:
-            Malformed: an item is empty, too long or no text, epsilon is no whole number of millionths,
-                or statistics are wanted and nothing is revealed.
+            Malformed: there is no item, one is empty, too long or no text, epsilon is no whole number of
+                millionths, or statistics are wanted and nothing is revealed.
             VerificationError: an answer was changed on its way, or is none.
 
         """
         if isinstance(items, str):
             raise Malformed(f"want many items, and not the one text {items!r}")
         wanted = sorted({encoded(item).decode() for item in items})
+        if not wanted:
+            raise Malformed("no items: want at least one")
         if len(wanted) > ITEMS_LIMIT:
             raise Malformed(f"{len(wanted)} items, want at most {ITEMS_LIMIT}")
         if (measures or by) and not reveal_to_zone:

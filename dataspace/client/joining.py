@@ -17,20 +17,26 @@ import hmac
 import itertools
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from dataspace.client.estimating import millionths
 from dataspace.client.http import Http
 from dataspace.client.providing import part
 from dataspace.client.totals import JointTable, ZonePart
 from dataspace.errors import Conflict, DataSpaceError, Malformed, Unavailable, VerificationError
 from dataspace.wire import ENVELOPE
 from dataspace.wire.joint import CELLS_LIMIT, LIFETIME_SECONDS, Cell, Job, Measure
+from dataspace.wire.parameters import DEFAULT_PARAMETERS
 from dataspace.wire.part import Request, Sum
 
 if TYPE_CHECKING:
     from dataspace.client.encrypted import Keys
+    from dataspace.client.keyring import KeyRing
+
+_T = TypeVar("_T")
 
 _BUDGET: Final = 24  # bits of noise budget; an honest sum has 70 and more left
 _SECONDS: Final = 180.0  # a zone draws noise for each value, and brings its part to another service
@@ -63,23 +69,16 @@ class JointQuestion:
             VerificationError: the sum is not of the zones' parts, or they do not add up.
 
         """
-        until, pause, zones = time.monotonic() + patience, _FIRST_PAUSE, dict[str, ZonePart]()
-        while True:
-            try:
-                return self._table(zones)
-            except (Unavailable, Conflict) as error:
-                passing = isinstance(error, Unavailable) or "missing" in error.facts
-                if not passing or time.monotonic() + pause > until:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, _LAST_PAUSE)
+        zones = dict[str, ZonePart]()
+        return _patiently(lambda: self._table(zones), patience)
 
     def _table(self, zones: dict[str, ZonePart]) -> JointTable:
         for peer in self.job.peers:
             told = self._part(peer)
             # Of a zone that is asked again what it told first stays: that call was charged.
             zones.setdefault(peer, told)
-        found = Sum.decode(self._spaces[self.job.coordinator].joint_sum(self.job.id))
+        with _of_zone(self.job.coordinator):
+            found = Sum.decode(self._spaces[self.job.coordinator].joint_sum(self.job.id))
         bound = hmac.compare_digest(found.job_sha256, self.job.sha256) and found.key == self.job.key
         if not bound or found.job != self.job.id or len(found.vectors) != self.job.vectors:
             raise VerificationError("the sum is of another job")
@@ -89,11 +88,8 @@ class JointQuestion:
         return JointTable(self.job, self._totals(found), zones, fetch)
 
     def _part(self, peer: str) -> ZonePart:
-        try:
+        with _of_zone(peer):
             told = self._spaces[peer].joint_part(self.job.agreements[peer], self.request)
-        except DataSpaceError as error:
-            error.facts.setdefault("peer", peer)
-            raise
         if told.get("job") != self.job.id or told.get("peer") != peer or not told.keys() >= set(_TOLD):
             raise VerificationError(f"the service of {peer} answered for another job or another peer")
         return ZonePart(**{name: told[name] for name in ZonePart.__dataclass_fields__})
@@ -122,7 +118,7 @@ class Joining:
         self,
         agreements: Mapping[str, str],
         others: Mapping[str, "Joining"],
-        keys: "Keys",
+        keys: "Keys | KeyRing",
         **asked: Any,
     ) -> JointTable:
         """Ask this zone and `others` together, this service adding up; `asked` as `prepare_joint` takes it.
@@ -135,7 +131,7 @@ class Joining:
         if len(own) != 1 or others.keys() - agreements.keys():
             raise Malformed("want an agreement for each of the others and one for this zone")
         spaces = {**others, own[0]: self}
-        return prepare_joint(spaces, agreements, keys, **{"coordinator": own[0], **asked}).ask()
+        return joint(spaces, agreements, keys, **{"coordinator": own[0], **asked})
 
     def joint_part(self, agreement: str, request: bytes) -> dict[str, Any]:
         """Ask one zone for its part of a job; return what it says of it."""
@@ -170,16 +166,26 @@ class Joining:
 
 
 def joint(
-    spaces: Mapping[str, Joining], agreements: Mapping[str, str], keys: "Keys", **asked: Any
+    spaces: Mapping[str, Joining],
+    agreements: Mapping[str, str],
+    keys: "Keys | KeyRing",
+    *,
+    patience: float = _PATIENCE,
+    **asked: Any,
 ) -> JointTable:
-    """Return the joint totals of several zones; takes what `prepare_joint` takes, and raises as `ask`."""
-    return prepare_joint(spaces, agreements, keys, **asked).ask()
+    """Return the joint totals of several zones; takes what `prepare_joint` takes, and raises as it and `ask`.
+
+    `patience`, in seconds, is for both of them together.
+    """
+    until = time.monotonic() + patience
+    question = prepare_joint(spaces, agreements, keys, patience=patience, **asked)
+    return question.ask(until - time.monotonic())
 
 
 def prepare_joint(  # noqa: PLR0913 - the parts of one question
     spaces: Mapping[str, Joining],
     agreements: Mapping[str, str],
-    keys: "Keys",
+    keys: "Keys | KeyRing",
     *,
     dimensions: Mapping[str, Sequence[str | int | bool | None]],
     measures: Sequence[Mapping[str, Any]],
@@ -188,6 +194,7 @@ def prepare_joint(  # noqa: PLR0913 - the parts of one question
     cells: Sequence[Cell] | None = None,
     coordinator: str = "",
     seconds: int = _LASTS,
+    patience: float = _PATIENCE,
 ) -> JointQuestion:
     """Return a question for the zones of `spaces`, not yet asked; nothing is charged.
 
@@ -195,23 +202,31 @@ def prepare_joint(  # noqa: PLR0913 - the parts of one question
     combinations, or those of `cells`, in the order of `dimensions`. `epsilon`,
     in millionths, is what each zone will charge; of one subject so many
     `max_rows` count. `coordinator` adds up: the first by name unless it is said.
+    A zone that does not answer is asked again for so many seconds of `patience`.
 
     Raises:
-        Malformed: the names do not fit, or a value cannot be.
+        Malformed: the names do not fit, a value cannot be, or the keys are none.
+        Unavailable: a zone, `facts["peer"]`, does not answer.
+        NotFound: a zone has no such agreement.
         Unprocessable: a total might pass half of the plain modulus.
 
     """
     if set(spaces) != set(agreements):
         raise Malformed("want a space and an agreement for each peer")
+    from dataspace.client.keyring import KeyRing  # noqa: PLC0415 - TenSEAL is for these alone
+
+    _check_question(dimensions, measures, cells)
+    epsilon, pair = millionths(epsilon), KeyRing.holding(keys).of(DEFAULT_PARAMETERS)
     names, peers = sorted(dimensions), sorted(spaces)
     places = [list(dimensions).index(name) for name in names]
     chosen = itertools.product(*dimensions.values()) if cells is None else iter(cells)
+    rows = _patiently(lambda: {peer: _rows(peer, spaces[peer], agreements[peer]) for peer in peers}, patience)
     job = Job(
         id=secrets.token_hex(16),
         peers=tuple(peers),
         coordinator=coordinator or peers[0],
         agreements=dict(agreements),
-        rows={peer: spaces[peer].joint_rows(agreements[peer]) for peer in peers},
+        rows=rows,
         dimensions=tuple(names),
         cells=tuple(
             tuple(cell[place] for place in places) for cell in itertools.islice(chosen, CELLS_LIMIT + 1)
@@ -219,12 +234,58 @@ def prepare_joint(  # noqa: PLR0913 - the parts of one question
         measures=tuple(sorted(map(_measure, measures), key=lambda measure: measure.name)),
         max_rows=max_rows,
         epsilon=epsilon,
-        key=keys.id,
+        key=pair.id,
         expires=int(time.time()) + seconds,
     )
     # Read again as a zone will: what it would refuse is refused here.
-    checked = Job.decode(job.encode())
-    return JointQuestion(checked, Request(checked, keys.public).encode(), dict(spaces), keys)
+    try:
+        checked = Job.decode(job.encode())
+    except TypeError as error:
+        raise Malformed("malformed job: its values are texts, whole numbers, true, false or none") from error
+    return JointQuestion(checked, Request(checked, pair.public).encode(), dict(spaces), pair)
+
+
+def _check_question(dimensions: Any, measures: Any, cells: Any) -> None:
+    """Check the shapes of what is asked; what is in them the job checks."""
+    if not isinstance(dimensions, Mapping) or not all(map(_many, dimensions.values())):
+        raise Malformed("want dimensions={'district': ['A', 'B']}: the values of each column")
+    if not isinstance(measures, Sequence) or not all(isinstance(one, Mapping) for one in measures):
+        raise Malformed("want measures=[{'kind': 'count'}], or sums with column, low and high")
+    width = len(dimensions)
+    if cells is not None and not (_many(cells) and all(_many(one) and len(one) == width for one in cells)):
+        raise Malformed(f"want cells of {width} values each, in the order of dimensions")
+
+
+def _many(values: object) -> bool:
+    return isinstance(values, Sequence) and not isinstance(values, str | bytes)
+
+
+def _rows(peer: str, space: Joining, agreement: str) -> int:
+    with _of_zone(peer):
+        return space.joint_rows(agreement)
+
+
+@contextmanager
+def _of_zone(peer: str) -> Iterator[None]:
+    """Name the zone in what is raised, in its text and in `facts["peer"]`."""
+    try:
+        yield
+    except DataSpaceError as error:
+        raise type(error)(f"{peer}: {error}", **{"peer": peer, **error.facts}) from error
+
+
+def _patiently(act: Callable[[], _T], patience: float) -> _T:
+    """Act, and again while a service is away or a part is missing, for so many seconds."""
+    until, pause = time.monotonic() + patience, _FIRST_PAUSE
+    while True:
+        try:
+            return act()
+        except (Unavailable, Conflict) as error:
+            passing = isinstance(error, Unavailable) or "missing" in error.facts
+            if not passing or time.monotonic() + pause > until:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LAST_PAUSE)
 
 
 def _measure(told: Mapping[str, Any]) -> Measure:

@@ -90,7 +90,8 @@ class KeyRing:
 
         """
         if parameters not in self._keys:
-            raise Unprocessable(f"the key ring has no key for {parameters}: make one")
+            held = ", ".join(self._keys)
+            raise Unprocessable(f"this key is for {held}: want one of Keys.create({parameters!r})")
         return self._keys[parameters]
 
     def save(self, path: Path, passphrase: str) -> None:
@@ -134,17 +135,25 @@ class KeyRing:
             Unprocessable: a total might pass all plain moduli together.
 
         """
-        slots, asking = place(layout, weights), self._asking()
-        for count, modulus in enumerate(self.capacities, 1):
-            if count == len(asking) or _fits(layout, slots, modulus):
-                within = limits(layout, slots, modulus)
-                break
+        slots, count = place(layout, weights), self.units(layout, weights)
+        within = limits(layout, slots, self.capacities[count - 1])
         queries = []
-        for one in asking[:count]:
+        for one in self._asking()[:count]:
             # Of several, each total may be anything modulo its modulus.
             own = within if count == 1 else dict.fromkeys(within, one.parameters.plain_modulus)
             queries.append((one, one.prepare(layout, slots, errands[one.id], own)))
         return Weighed(tuple(queries), within)
+
+    def units(self, layout: Layout, weights: Mapping[Key, int] | Sequence[int]) -> int:
+        """Return how many queries `weigh` makes of these weights: a unit each.
+
+        Raises:
+            Malformed: a weight is no integer, or for a cell that is not there.
+
+        """
+        slots, capacities = place(layout, weights), self.capacities
+        fitting = (count for count, modulus in enumerate(capacities, 1) if _fits(layout, slots, modulus))
+        return next(fitting, len(capacities))
 
     def _asking(self) -> list[Keys]:
         """Return the keys that cubes are asked under, in the order of their sets."""

@@ -26,7 +26,7 @@ def disclosed(receipt: bytes, names: Collection[str]) -> bytes:
     if not isinstance(whole.record, Record):
         raise Malformed("the receipt shows its record in part already: want a whole one")
     if not names:
-        raise Malformed(f"no field to show, want of {', '.join(sorted(whole.record.fields))}")
+        raise Malformed(f"no field to show, want one of {', '.join(sorted(whole.record.fields))}")
     return replace(whole, record=disclose(whole.record, names)).to_bytes()
 
 

@@ -37,6 +37,7 @@ from dataspace.wire.keyservice import (
     layout_info,
 )
 from dataspace.wire.manifest import Bounds
+from dataspace.wire.selector import LEAST_EPSILON
 
 Labels = tuple[str | None, ...]
 
@@ -169,9 +170,11 @@ class Sealing:
         """Return the labels of a sealed dataset's cells; `keyservice` is the id of its key service's keys.
 
         Raises:
+            Malformed: the keys are others than `SealedKeys`.
             VerificationError: it is not that key service that answered, or not this.
 
         """
+        _check_keys(keys)
         answer = self._sealed(agreement, "layout", {"key": keys.public})
         message = self._said(answer, keyservice)
         _check(message, {"agreement": agreement, "consumer": keys.id})
@@ -199,13 +202,14 @@ class Sealing:
         cells by their labels. `epsilon` is in millionths.
 
         Raises:
-            Malformed: epsilon is no whole number of millionths.
+            Malformed: epsilon is no whole number of millionths, or the keys are no `SealedKeys`.
             NotFound: there is no such measure or dimension.
             Unprocessable: no cell is left.
             VerificationError: it is not the key service that answered, or not this.
 
         """
-        millionths(epsilon)
+        millionths(epsilon, LEAST_EPSILON)
+        _check_keys(keys)
         layout = layout or self.sealed_layout(agreement, keys, keyservice=keyservice)
         bounds, weighted = layout.measure(measure), _weights(layout, weights or {}, where)
         groups = {
@@ -271,6 +275,11 @@ def _weights(
         named = dict(zip(layout.dimensions, labels, strict=True))
         found.append(weights.get(tuple(labels), 1) if where is None or where(named) else 0)
     return found
+
+
+def _check_keys(keys: object) -> None:
+    if not isinstance(keys, SealedKeys):
+        raise Malformed(f"the keys are {type(keys).__name__}: want SealedKeys")
 
 
 def _check(message: Message, wanted: Mapping[str, Any]) -> None:

@@ -26,12 +26,13 @@ from dataspace.client.providing import part
 from dataspace.errors import Malformed, Refused, Unprocessable, VerificationError
 from dataspace.wire import ENVELOPE, JSON
 from dataspace.wire.parameters import PARAMETER_SETS, SELECTOR_PARAMETERS
-from dataspace.wire.selector import Operand, SelectorAnswer, SelectorQuery
+from dataspace.wire.selector import LEAST_EPSILON, Operand, SelectorAnswer, SelectorQuery
 from dataspace.wire.threshold import Threshold
 
 if TYPE_CHECKING:
     from dataspace.client.answer import Answer
     from dataspace.client.encrypted import Keys
+    from dataspace.client.keyring import KeyRing
 
 _QUERY_SECONDS: Final = 600
 _TAIL: Final = 32  # scales of noise: passed by one answer in 10^13
@@ -242,26 +243,29 @@ class Selecting:
         chosen: Callable[[Subject], bool] | Collection[int],
         operand: Operand,
         *,
-        keys: "Keys",
+        keys: "Keys | KeyRing",
         epsilon: int,
     ) -> SelectedSum:
         """Return the noised total of an operand over the chosen subjects, which the service does not learn.
 
-        `epsilon` is in millionths, and is charged.
+        `epsilon` is in millionths, and is charged. A ring of `keys` has one for `SELECTOR_PARAMETERS`.
 
         Raises:
-            Malformed: the epsilon is no number of millionths; nothing was sent.
+            Malformed: the epsilon is no number of millionths, or the keys are none; nothing was sent.
             Refused: too few subjects are chosen, or left out; nothing was sent.
             VerificationError: the answer is to another query, or not what this one computes.
 
         """
+        from dataspace.client.keyring import KeyRing  # noqa: PLC0415 - TenSEAL is for these alone
+
+        epsilon, keys = millionths(epsilon, LEAST_EPSILON), KeyRing.holding(keys).of(SELECTOR_PARAMETERS)
         query = prepare_selector(
             keys,
             layout,
             layout.weights(chosen),
             operand,
             agreement=agreement,
-            epsilon=millionths(epsilon),
+            epsilon=epsilon,
             expires=int(time.time()) + _QUERY_SECONDS,
             pinned=(agreement, keys.id) in self._pinned,
         )

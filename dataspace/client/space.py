@@ -29,6 +29,7 @@ from dataspace.wire import ARROW, ENTRY_HEADER, ENVELOPE, JSON, PRICE_HEADER, UN
 
 if TYPE_CHECKING:
     from dataspace.client.encrypted import Keys
+    from dataspace.client.keyring import KeyRing
 
 _QUERY_SECONDS = 600
 _ACKNOWLEDGED = 1000  # answers of one act, at most
@@ -218,14 +219,23 @@ class DataSpace(
         return Layout.from_json(found["layout"])
 
     def encrypted_totals(
-        self, agreement: str, layout: Layout, weights: Mapping[Key, int] | Sequence[int], keys: "Keys"
+        self,
+        agreement: str,
+        layout: Layout,
+        weights: Mapping[Key, int] | Sequence[int],
+        keys: "Keys | KeyRing",
     ) -> tuple[dict[str, int], Answer]:
         """Return the weighted total of each measure; the service sees neither weights nor totals.
 
         Raises:
+            Malformed: the keys are neither `Keys` nor a ring.
             VerificationError: the answer is to another query or under another key.
 
         """
+        from dataspace.client.keyring import KeyRing  # noqa: PLC0415 - TenSEAL is for these alone
+
+        ring = KeyRing.holding(keys)
+        keys = ring.of(layout.parameters.id) if ring is keys else next(iter(ring))
         pinned = (agreement, keys.id) in self._pinned
         expires = int(time.time()) + _QUERY_SECONDS
         query = keys.encrypt(layout, weights, agreement=agreement, expires=expires, pinned=pinned)

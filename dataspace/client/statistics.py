@@ -19,8 +19,10 @@ far as their totals fit one (`packing`): a query is a unit for each plain modulu
 Means, variances and the like are of the rows that have all values concerned.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any, Final, Required, TypeAlias, TypedDict, Unpack
 
@@ -82,7 +84,8 @@ class Statistics(Weighing):
     """Encrypted statistics, a part of `DataSpace`.
 
     Every method raises Unprocessable when a total may pass what the keys hold,
-    before anything is sent, NotFound when `where` leaves no cell that is shown,
+    before anything is sent, PolicyDenied when the agreement has fewer units left
+    than the question takes, NotFound when `where` leaves no cell that is shown,
     and what `DataSpace.cube` and `weighted_totals` raise.
     """
 
@@ -200,10 +203,17 @@ class Statistics(Weighing):
         }
         ring = KeyRing.holding(how["keys"])
         capacities = ring.capacities  # before anything is charged: these may be keys of another set
+        known = (agreement, json.dumps(spec, sort_keys=True, default=str))
+        # Into how many queries the groups go, the layout tells: what the cube costs is checked before it.
+        least = (1, "a query") if known in self._cubes else (2, "a new cube and a query")
+        self._check_units(agreement, *least)
         cube = self._http.post(f"/api/agreements/{part(agreement)}/cubes", spec)
+        self._cubes.add(known)
         layout = Layout.from_json(cube["layout"])
         groups = _groups(layout, named, where)
         packing = Packing.plan(layout, list(groups.values()), capacities)
+        units = sum(ring.units(layout, query.weights) for query in packing.queries)
+        self._check_units(agreement, units, "encrypted queries")
         asked = [self.weighted_totals(agreement, layout, query.weights, ring) for query in packing.queries]
         found: dict[Key, Mapping[str, Moment]] = {}
         keys = list(groups)
@@ -215,6 +225,11 @@ class Statistics(Weighing):
         units = bool(epsilon) + sum(totals.units for totals in asked)
         answers = tuple(answer for totals in asked for answer in totals.answers)
         return _Found(named, found, units, epsilon, answers)
+
+    @cached_property
+    def _cubes(self) -> set[tuple[str, str]]:
+        """Agreements and specifications whose cubes are there: they cost nothing any more."""
+        return set()
 
 
 def _groups(layout: Layout, by: Sequence[str], where: Mapping[str, Any]) -> dict[Key, list[int]]:

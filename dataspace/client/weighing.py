@@ -9,6 +9,7 @@ from dataspace.client.answer import Answer
 from dataspace.client.http import Http
 from dataspace.client.layout import Key, Layout
 from dataspace.client.providing import part
+from dataspace.errors import PolicyDenied
 from dataspace.wire import ENVELOPE
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Weighing:
         the ring, at a unit each, and put together here.
 
         Raises:
+            PolicyDenied: the agreement has fewer units left than that takes; nothing was sent.
             Unprocessable: they may pass all plain moduli of the ring together; nothing was sent.
             VerificationError: an answer is to another query or under another key.
 
@@ -62,8 +64,22 @@ class Weighing:
         expires = int(time.time()) + QUERY_SECONDS
         errands = {one.id: Errand(agreement, expires, (agreement, one.id) in self._pinned) for one in ring}
         weighed = ring.weigh(layout, weights, errands)
+        if len(weighed.queries) > 1:
+            self._check_units(agreement, len(weighed.queries), "encrypted queries")
         answers = tuple(self._sent(agreement, one, query) for one, query in weighed.queries)
         return Totals(weighed.decrypt([answer.content for answer in answers]), answers)
+
+    def _check_units(self, agreement: str, wanted: int, what: str) -> None:
+        """Raise PolicyDenied, as the service would halfway, if fewer units are left than a question takes."""
+        units = self._http.get(f"/api/agreements/{part(agreement)}")["usage"]["units"]
+        left = units["granted"] - units["spent"] - units["reserved"]
+        if left < wanted:
+            raise PolicyDenied(
+                f"this takes {wanted} units for {what}, and the agreement has {left} left",
+                reasons=["units-exhausted"],
+                wanted=wanted,
+                left=left,
+            )
 
     def _sent(self, agreement: str, keys: "Keys", query: "Prepared") -> Answer:
         path = f"/api/agreements/{part(agreement)}/encrypted"

@@ -124,7 +124,8 @@ def disclose(record: Record, names: Collection[str]) -> Disclosure:
     """
     unknown = sorted(set(names) - record.fields.keys())
     if unknown:
-        raise Malformed(f"no field {', '.join(unknown)} to show, want of {', '.join(sorted(record.fields))}")
+        known = ", ".join(sorted(record.fields))
+        raise Malformed(f"no field {', '.join(unknown)} to show, want one of {known}")
     order = _ascending(record.fields)
     hashes = field_hashes(record.fields, record.salts)
     places = [at for at, name in enumerate(order) if name in names]

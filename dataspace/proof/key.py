@@ -135,6 +135,8 @@ def split_vkey(vkey: str) -> tuple[str, bytes]:
 
     """
     name, _, rest = vkey.partition("+")
+    if "+" not in rest:
+        raise VerificationError("verifier key: want name+8 hex digits+base64, as `dataspace key` prints it")
     return name, decode_base64(rest.partition("+")[2], "verifier key")
 
 

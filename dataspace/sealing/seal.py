@@ -109,7 +109,7 @@ def _check_room(bounds: list[Bounds], blocks: int) -> None:
         if measure.peak * blocks > limit:
             raise Unprocessable(
                 f"measure {measure.name}: {blocks} blocks of up to {measure.peak} a row could pass {limit}: "
-                "lower its precision or its bounds"
+                "lower its decimals or its bounds"
             )
 
 

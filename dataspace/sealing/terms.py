@@ -16,7 +16,7 @@ _CONSUMERS: Final = (
 
 @dataclass(frozen=True)
 class Measure:
-    """A column that is summed: its values are clamped to low..high and kept to `precision` digits."""
+    """A column that is summed: its values are clamped to low..high and kept to `precision` decimals."""
 
     column: str
     low: int
@@ -28,12 +28,12 @@ class Measure:
         if not 0 <= self.precision <= _PRECISION or not -limit <= self.low < self.high <= limit:
             raise Malformed(
                 f"measure {self.column}: want low below high, both within {limit}, "
-                f"and a precision of 0 to {_PRECISION}"
+                f"and 0 to {_PRECISION} decimals"
             )
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `column:low:high` or `column:low:high:precision`.
+        """Read `column:low:high` or `column:low:high:decimals`.
 
         Raises:
             Malformed: it is neither.
@@ -44,7 +44,7 @@ class Measure:
             low, high, *rest = map(int, numbers)
             return cls(column, low, high, *rest)
         except (ValueError, TypeError) as error:
-            raise Malformed(f"measure {text!r}: want column:low:high or column:low:high:precision") from error
+            raise Malformed(f"measure {text!r}: want column:low:high or column:low:high:decimals") from error
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,12 @@ class Terms:
 
     def __post_init__(self) -> None:
         names = (*(measure.column for measure in self.measures), *self.dimensions)
-        if len(set(names)) != len(names) or not 1 <= self.max_rows <= _ROWS:
-            raise Malformed(f"want each column once, and 1 to {_ROWS} rows of a subject")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise Malformed(
+                f"column {twice[0]!r} is there twice: want each once, as a measure or a dimension"
+            )
+        if not 1 <= self.max_rows <= _ROWS:
+            raise Malformed(f"max_rows is {self.max_rows}: want 1 to {_ROWS} rows of a subject")
         if min(self.epsilon, self.min_group) < 0:
             raise Malformed("epsilon and min_group are not negative")
 

@@ -89,7 +89,8 @@ def _narrowed(record: Record, shown: Shown, fields: Collection[str]) -> Shown:
     # Of what this caller sees: that there is a field which it does not see is not told.
     unknown = sorted(set(fields) - shown.fields.keys())
     if unknown:
-        raise Malformed(f"no field {', '.join(unknown)} to show, want of {', '.join(sorted(shown.fields))}")
+        known = ", ".join(sorted(shown.fields))
+        raise Malformed(f"no field {', '.join(unknown)} to show, want one of {known}")
     return disclose(record, fields)
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 from dataspace.errors import Malformed
 
 TEXT_LIMIT: Final = 200  # characters
+_SHORT: Final = 20  # characters of a text that an error shows
+_BITS: Final = 64
 
 
 def compact(facts: Mapping[str, Any]) -> bytes:
@@ -71,5 +73,15 @@ def integer(value: Any, what: str, low: int, high: int) -> int:
 
     """
     if type(value) is not int or not low <= value <= high:
-        raise Malformed(f"malformed JSON: {what} is not an integer from {low} to {high}")
+        raise Malformed(f"malformed JSON: {what} is {_short(value)}, want an integer from {low} to {high}")
     return value
+
+
+def _short(value: Any) -> str:
+    """Return a value as it is written, or its type where that may be long."""
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return f"an integer of {value.bit_length()} bits"
+    short = (
+        value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _SHORT)
+    )
+    return repr(value) if short else f"of type {type(value).__name__}"

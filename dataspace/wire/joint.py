@@ -87,10 +87,11 @@ class Measure:
         if not isinstance(data, dict) or data.keys() != _SUM or data["kind"] != "sum":
             raise Malformed("malformed job: a measure is a count, or a sum with column, low, high, precision")
         precision = integer(data["precision"], "precision", 0, 6)
-        low, high = (integer(data[name], name, -(1 << 40), 1 << 40) for name in ("low", "high"))
+        column = text(data["column"])
+        low, high = (integer(data[end], f"{end} of {column}", -(1 << 40), 1 << 40) for end in ("low", "high"))
         if low >= high:
-            raise Malformed("malformed job: low is not less than high")
-        return cls(text(data["column"]), low, high, precision)
+            raise Malformed(f"malformed job: low of {column} is {low}, want less than high, {high}")
+        return cls(column, low, high, precision)
 
 
 @dataclass(frozen=True)

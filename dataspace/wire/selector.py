@@ -31,6 +31,7 @@ PARAMETERS: Final[ParameterSet] = PARAMETER_SETS[SELECTOR_PARAMETERS]
 QUERY_LIMIT: Final = PARAMETERS.context_limit + (1 + BATCHES_LIMIT) * PARAMETERS.vector_limit + (1 << 16)
 ROWS_LIMIT: Final = 1000  # of one subject
 EPSILON_LIMIT: Final = 100_000_000
+LEAST_EPSILON: Final = 17  # millionths, as of noised aggregates: below it all is noise
 _PRECISION_LIMIT: Final = 6
 _QUERY: Final = b"DSLQ\x01"
 _ANSWER: Final = b"DSLA\x01"
@@ -74,10 +75,9 @@ class Operand:
             raise Malformed(f"malformed operand: want {', '.join(names)}")
         precision = integer(data["precision"], "precision", 0, _PRECISION_LIMIT)
         limit = (1 << 40) // 10**precision
-        low, high = (integer(data[name], name, -limit, limit) for name in ("low", "high"))
-        found = cls(
-            text(data["column"]), low, high, precision, integer(data["max_rows"], "max_rows", 1, ROWS_LIMIT)
-        )
+        column = text(data["column"])
+        low, high = (integer(data[name], f"{name} of {column}", -limit, limit) for name in ("low", "high"))
+        found = cls(column, low, high, precision, integer(data["max_rows"], "max_rows", 1, ROWS_LIMIT))
         if low >= high or 2 * found.bound >= PARAMETERS.plain_modulus:
             raise Malformed("malformed operand: low is not below high, or the two are too large")
         return found
@@ -143,7 +143,7 @@ class SelectorQuery:
         query = cls(
             **{name: facts[name] for name in _FACTS},
             expires=integer(facts["expires"], "expires", 1, EXPIRES_LIMIT),
-            epsilon=integer(facts["epsilon"], "epsilon", 1, EPSILON_LIMIT),
+            epsilon=integer(facts["epsilon"], "epsilon", LEAST_EPSILON, EPSILON_LIMIT),
             operand=Operand.from_json(facts["operand"]),
             context=bytes(parts[0]),
             vectors=tuple(map(bytes, parts[1:])),

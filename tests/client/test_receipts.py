@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataspace.cli import app
 from dataspace.client import Answer, DataSpace
 from dataspace.client.receipts import acknowledged, disclosed
-from dataspace.errors import Malformed, NotFound, Unprocessable, VerificationError
+from dataspace.errors import Conflict, Malformed, NotFound, Unprocessable, VerificationError
 from dataspace.proof.receipt import Receipt
 from dataspace.proof.verify import verify_receipt
 from tests.simulator import Simulator, people
@@ -67,12 +68,27 @@ def test_fields_are_asked_for_and_hidden_offline_with_the_same_meaning(
         assert agreement[1].encode() not in receipt
     with pytest.raises(Malformed, match="no field colour"):
         disclosed(whole, ["colour"])
-    with pytest.raises(Malformed, match="no field to show"):
+    with pytest.raises(Malformed, match="no field to show, want one of agreement, "):
         disclosed(whole, [])
     with pytest.raises(Malformed, match="in part already"):
         disclosed(part, ["kind"])
     with pytest.raises(VerificationError):
         disclosed(whole[:-1], ["kind"])
+
+
+def test_what_is_shown_of_a_receipt_does_not_take_its_place(
+    url: str, agreement: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, shown = tmp_path / "receipt", tmp_path / "shown"
+    with DataSpace(url, agreement[0]) as consumer:
+        whole.write_bytes(content := consumer.query(agreement[1], COUNT).receipt())
+    monkeypatch.chdir(tmp_path)
+    for same in (str(whole), "receipt", "./receipt"):
+        with pytest.raises(Conflict, match="is the whole receipt"):
+            app(["disclose", str(whole), "--field", "kind", "--output", same], standalone_mode=False)
+    assert whole.read_bytes() == content
+    app(["disclose", str(whole), "--field", "kind", "--output", str(shown)], standalone_mode=False)
+    assert Receipt.parse(shown.read_bytes()).record.fields == {"kind": "query.answered"}
 
 
 def test_an_operator_erases_and_bounds_an_auditor_over_the_sdk(

@@ -22,6 +22,7 @@ from dataspace.errors import (
     VerificationError,
 )
 from dataspace.participants.access import Caller
+from dataspace.participants.models import Role
 from dataspace.wire import PROBLEM
 from tests.simulator import Simulator, people
 
@@ -190,7 +191,9 @@ def test_an_errors_text_says_what_was_asked_and_what_was_wanted(space: Simulator
         consumer.negotiate(offer, "policy-making")
     with _speaking(space, url, space.operator) as operator, pytest.raises(Malformed) as refused:
         operator.admit("x", "some-seller", ["seller"])
-    assert str(refused.value).endswith("its description: roles[0]: invalid enum value 'seller'")
+    assert str(refused.value).endswith(
+        f"roles[0]: invalid enum value 'seller', want one of {', '.join(Role)}"
+    )
     assert refused.value.facts["errors"][0]["key"] == "roles[0]"
 
 

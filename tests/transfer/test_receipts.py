@@ -194,7 +194,7 @@ def test_a_receipt_shows_the_fields_it_is_asked_for(space: Simulator, stories: d
 
 def test_a_field_that_is_not_there_is_named(space: Simulator, stories: dict[str, Story]) -> None:
     entry = min(stories["government"].entries)
-    with pytest.raises(Malformed, match="no field colour, size to show, want of approval, dataset, "):
+    with pytest.raises(Malformed, match="no field colour, size to show, want one of approval, dataset, "):
         space.service.receipts.receipt(space.operator, entry, ["kind", "size", "colour"])
 
 
@@ -207,7 +207,7 @@ def test_au_09_a_field_that_is_not_the_auditors_to_see_is_like_one_that_is_not_t
         with pytest.raises(Malformed) as refused:
             space.service.receipts.receipt(auditor, entry, [name])
         texts.add(str(refused.value).replace(name, "X"))
-    assert texts == {"no field X to show, want of kind, time"}
+    assert texts == {"no field X to show, want one of kind, time"}
     receipt = space.service.receipts.receipt(auditor, entry, ["kind"])
     assert receipt.record.fields == {"kind": "dataset.registered"}
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dataspace.errors import Malformed, TooLarge, Unprocessable
 from dataspace.wire.frame import join_parts, split_parts
-from dataspace.wire.selector import PARAMETERS, Operand, SelectorAnswer, SelectorQuery
+from dataspace.wire.selector import LEAST_EPSILON, PARAMETERS, Operand, SelectorAnswer, SelectorQuery
 
 VECTOR = b"\x0a\x01\x01\x12\x03abc"
 QUERY = SelectorQuery(
@@ -72,6 +72,7 @@ def test_he_04_an_answer_with_other_bits_is_refused_or_another(place: int, flipp
         {"expires": 1.5},
         {"expires": True},
         {"epsilon": 0},
+        {"epsilon": LEAST_EPSILON - 1},
         {"epsilon": 10**9},
         {"epsilon": "1"},
         {"operand": {"column": "income"}},
@@ -88,7 +89,11 @@ def test_a_head_that_says_anything_else_is_refused(changed: dict[str, Any]) -> N
 
 def test_the_binding_ties_every_part() -> None:
     assert QUERY.binding != SelectorQuery.decode(QUERY.encode()).binding + "0"
-    for changed in ({"epsilon": 1}, {"nonce": "5" * 32}, {"operand": {**QUERY.operand.to_json(), "high": 7}}):
+    for changed in (
+        {"epsilon": 18},
+        {"nonce": "5" * 32},
+        {"operand": {**QUERY.operand.to_json(), "high": 7}},
+    ):
         with pytest.raises(Malformed, match="binding"):
             SelectorQuery.decode(_with_head(**changed))
 

@@ -82,7 +82,8 @@ def _summed(measured: Sequence[Measure], noise: Noise) -> dict[str, Column]:
         if what.column and what.function is not Function.COUNT
     }
     if missing := sorted(found.keys() - noise.bounds.keys()):
-        raise Unprocessable(f"column {missing[0]} is summed and has no bounds", column=missing[0])
+        want = f"want bounds={{{missing[0]!r}: (low, high)}}"
+        raise Unprocessable(f"column {missing[0]} is summed and has no bounds: {want}", column=missing[0])
     if unused := sorted(noise.bounds.keys() - found.keys()):
         raise Unprocessable(f"column {unused[0]} has bounds and is not summed", column=unused[0])
     return {name: found[name] for name in sorted(found)}

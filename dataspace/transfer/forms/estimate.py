@@ -136,7 +136,7 @@ def _exact(case: Case) -> Estimated:
     charge, left = charge_for(Form.AGGREGATE), left_of(case)
     more = more_of(left, charge)
     words = {
-        "en": f"about {more} more aggregates, exact",
+        "en": f"about {_more(more, 'aggregate')}, exact",
         "zh": f"还可查询约 {more} 次，结果精确",
     }
     price = charge.units * case.agreement.price
@@ -185,11 +185,15 @@ def sentence(found: Sequence[Number], points: Sequence[int], more: int, rows: in
     """Return how many more such queries there are and how exact, in English and Chinese."""
     counts = all(number.kind == "count" for number in found)
     error = _percent(max(points))
-    english, chinese = ("counts", "次计数") if counts else ("aggregates", "次汇总")
+    english, chinese = ("count", "次计数") if counts else ("aggregate", "次汇总")
     return {
-        "en": f"about {more} more {english} at +-{error} % in a group of {rows} rows",
+        "en": f"about {_more(more, english)} at +-{error} % in a group of {rows} rows",
         "zh": f"还可查询约 {more} {chinese}，{rows} 行的组误差约 ±{error}%",
     }
+
+
+def _more(count: int, noun: str) -> str:
+    return f"{count} more {noun}" if count == 1 else f"{count} more {noun}s"
 
 
 def _percent(points: int) -> str:

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from dataspace.catalog.models import Form
-from dataspace.errors import Malformed, NotFound, Refused, TooMany
+from dataspace.errors import Malformed, Refused, TooMany
 from dataspace.table import Column, Method, Type
 from dataspace.transfer.case import Case
 from dataspace.transfer.engine import Engine, Payload
+from dataspace.transfer.sql.conditions import known
 from dataspace.transfer.sql.leaving import WHOLE, Protection
 from dataspace.transfer.sql.plan import Output, Plan
 
@@ -31,9 +32,7 @@ def identifier_of(case: Case, name: str) -> Column:
         Malformed: its values are no items.
 
     """
-    column = next((column for column in case.columns if column.name == name), None)
-    if column is None:
-        raise NotFound(f"the dataset has no column {name!r}")
+    column = known(name, {column.name: column for column in case.columns})
     if not column.subject or name in case.protection().release.quasi:
         told = {"column": name, "method": column.method.value, "use": "identifier"}
         raise Refused(f"column {name} is no identifier of the dataset's subjects", **told)

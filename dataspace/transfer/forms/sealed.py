@@ -34,6 +34,7 @@ from dataspace.transfer.sql.plan import uses
 from dataspace.wire.hpke import check_public, key_id
 from dataspace.wire.keyservice import LAYOUT, MEDIA_TYPE, OPEN, Message
 from dataspace.wire.sealed import BLOCK_SIZE, COUNT, PLAN_FORMAT, Plan, Report
+from dataspace.wire.selector import LEAST_EPSILON
 
 _LOG: Final = logging.getLogger("dataspace.transfer")
 ADDER: Final = "dataspace.transfer.forms.adder:Adder"
@@ -89,6 +90,8 @@ class SealedAnswers:
             raise Malformed(f"malformed question: want {', '.join(sorted(_ASKED))}")
         case, public = self._case(caller, agreement), _public(str(asked["key"]))
         report, plan = _report(case.version), _plan(case, asked, key_id(public))
+        if plan.epsilon < LEAST_EPSILON:
+            raise Malformed(f"epsilon is {plan.epsilon} millionths: want at least {LEAST_EPSILON}")
         if plan.measure not in (*report.measures, COUNT):
             raise NotFound("the sealed dataset has no such measure")
         weights = [plan.weights(group, len(report.counts)) for group in plan.groups]

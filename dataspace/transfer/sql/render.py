@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from dataspace.errors import Malformed, Refused, Unsupported
 from dataspace.privacy.desensitize import group, label, leaving_type, quoted
+from dataspace.privacy.parameters import generalization
 from dataspace.privacy.spec import CubeSpec, Factor, aligned
 from dataspace.privacy.spec import Measure as CubeMeasure
 from dataspace.privacy.strictness import is_laxer
@@ -159,8 +160,19 @@ def _dimension(column: Column, spec: CubeSpec) -> Column:
         raise Malformed(f"column {column.name} is of type {column.type}: bins are of numbers")
     if is_laxer(binned, column) or not aligned(spec.bins[column.name], column):
         facts = {"column": column.name, "method": column.method.value, "use": "group"}
-        raise Refused(f"column {column.name} leaves in coarser classes than these bins", **facts)
+        want = _classes(column)
+        raise Refused(f"column {column.name} leaves in coarser classes than these bins: {want}", **facts)
     return binned
+
+
+def _classes(column: Column) -> str:
+    """Return in words which bins are not finer than the classes that a column leaves in."""
+    if column.method is not Method.GENERALIZE:
+        return "want the column without bins"
+    _, classes = generalization(column)
+    if isinstance(classes, tuple):
+        return f"want bands of its own bounds, {','.join(map(str, classes))}"
+    return f"want a width or bands that are multiples of {classes}, the width of its classes"
 
 
 def _shown(output: Output, protection: Protection, *, text: bool) -> str:
