@@ -288,7 +288,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "a key that is none": (
         "key.adopted",
         {"role": "anchor", "vkey": "none"},
-        "entry 30: verifier key: of type 0x",
+        "entry 30: verifier key: want name+8 hex digits+base64",
     ),
     "a rotation that no key signed": (
         "key.rotated",

@@ -109,7 +109,7 @@ def test_a_ring_has_one_key_of_each_parameter_set() -> None:
         KeyRing(keys(), keys())
     with pytest.raises(Malformed):
         KeyRing()
-    with pytest.raises(Unprocessable, match="no key"):
+    with pytest.raises(Unprocessable, match="want one of Keys"):
         KeyRing(keys()).of(CUBE_SETS[1])
 
 

@@ -36,12 +36,15 @@ def test_a_file_that_was_registered_before_is_said_to_be(space: Simulator, clien
     log_in(space, client, provider)
     address = _uploaded(space, client, people(341), "Another title")
     form = form_of(client.get(address, headers=PAGE).text, address)
-    done = client.post(address, data=form, headers=own(space))
+    refused = client.post(address, data=form, headers=own(space))
+    assert refused.status_code == 409
+    assert "with other terms (subjects)" in refused.text
+    done = client.post(address, data={**form, "subject.0": "yes"}, headers=own(space))
     assert done.status_code == 303, done.text
     assert done.headers["location"] == f"/portal/datasets/{before.dataset}?known=1"
     page = _see(space, client, provider, done.headers["location"])
     assert "This very file was registered already" in page
-    assert "the new title and terms were not taken" in page
+    assert "the new title and description were not taken" in page
     assert "Registered, and an entry" not in page
     assert "Another title" not in page
     assert "registered already" not in _see(
