@@ -8,9 +8,9 @@ new one, says how far it is and is told the rest.
 
 Keeping it costs 8 bytes for each row, twice where subjects have many rows,
 64 MB of coded columns at most, and what `privacy.history` bounds. Checking an
-answer costs a look at the rows, 13 to 20 ms for a million, and a search of bounded
+answer costs a look at the rows, 14 ms for a million, and a search of bounded
 steps; replaying one costs a look too, so 100 over a million rows take two seconds
-or three, and 1,000 over 100,000 seven. Nothing is looked at for the first answer
+or three, and 1,000 over 100,000 five. Nothing is looked at for the first answer
 on a dataset: groups that have enough, beside a rest that has enough, cannot
 isolate anybody. One of more than `_FEW_NUMBERS` is: given without room for it, it
 would be the last of all.
