@@ -28,10 +28,12 @@ from dataspace.zones.pack import Pack
 class Case:
     """An agreement of the caller's with all that stands behind it; `columns` leave as the offer has them.
 
-    `used` is what of the dataset's own epsilon is spent and reserved, by all consumers.
+    `entity` is the legal entity behind the consumer. `used` is what of the dataset's own
+    epsilon is spent and reserved, by all consumers.
     """
 
     caller: Caller
+    entity: str
     agreement: Agreement
     offer: Offer
     dataset: Dataset
@@ -111,9 +113,10 @@ def read_case(session: Session, space: Space, caller: Caller, agreement: str) ->
     row = session.exec(_behind(found)).first()
     if row is None:
         raise NotFound("the agreement covers no version of the dataset")
-    offer, dataset, version, key, spent, elsewhere, used, reserved = row
+    offer, dataset, version, key, spent, behind, elsewhere, used, reserved = row
     return Case(
         caller,
+        behind,
         found,
         offer,
         dataset,
@@ -169,7 +172,7 @@ def still_stands(session: Session, case: Case) -> bool:
 
 
 def _behind(agreement: Agreement) -> Any:
-    """Return the query for what stands behind an agreement, and the epsilon used elsewhere, in one row."""
+    """Return the query for what and who is behind an agreement, and the epsilon used elsewhere: one row."""
     newest = max(agreement.versions, default=0)
     of_version = and_(
         col(DatasetKey.dataset) == DatasetVersion.dataset, col(DatasetKey.version) == DatasetVersion.version
@@ -180,7 +183,7 @@ def _behind(agreement: Agreement) -> Any:
     )
     everywhere = (_used(agreement, (part,)) for part in (Budget.epsilon_spent, Budget.epsilon_reserved))
     return (
-        sqlalchemy.select(Offer, Dataset, DatasetVersion, DatasetKey, Budget, elsewhere, *everywhere)
+        sqlalchemy.select(Offer, Dataset, DatasetVersion, DatasetKey, Budget, mine, elsewhere, *everywhere)
         .select_from(Offer)
         .join(Dataset, col(Dataset.id) == agreement.dataset)
         .join(DatasetVersion, col(DatasetVersion.dataset) == Dataset.id)

@@ -159,14 +159,15 @@ def head_of(session: Session, case: Case) -> Head:
 
 def _releases_of_entity(session: Session, case: Case) -> int:
     """Return how many releases of the history the legal entity behind the caller has, cubes among them."""
-    mine = select(entity()).where(col(Participant.id) == case.agreement.consumer).scalar_subquery()
     counted = (
         select(func.count())
         .select_from(Released)
         .join(Agreement, col(Agreement.id) == col(Released.agreement))
         .join(Participant, col(Participant.id) == col(Agreement.consumer))
         .where(
-            Released.dataset == case.dataset.id, Released.version == case.version.version, entity() == mine
+            Released.dataset == case.dataset.id,
+            Released.version == case.version.version,
+            entity() == case.entity,
         )
     )
     return int(session.exec(counted).one())

@@ -20,13 +20,14 @@ from dataspace.catalog.payloads import open_sealed, remove_orphans, seal
 from dataspace.errors import Conflict, NotFound, TooMany
 from dataspace.keys.wrap import AesKey
 from dataspace.negotiation.models import Agreement
+from dataspace.participants.models import Participant
 from dataspace.proof.canonical import canonical
 from dataspace.space import Space, mint
-from dataspace.transfer.case import Case
+from dataspace.transfer.case import Case, entity
 from dataspace.transfer.models import Intersection
 
 LIFETIME: Final = timedelta(hours=1)
-_OPEN: Final = 4  # jobs of one agreement that wait for their second step
+_OPEN: Final = 4  # jobs of one legal entity on a dataset that wait for their second step
 
 
 class Jobs:
@@ -60,14 +61,20 @@ class Jobs:
         (self._folder / job.path).unlink(missing_ok=True)
 
     def check_room(self, session: Session, case: Case) -> None:
-        """Let an agreement begin a job.
+        """Let the legal entity behind a case begin a job on its dataset.
 
         Raises:
             TooMany: it has as many as may wait.
 
         """
-        of_it = Intersection.agreement == case.agreement.id
-        waiting = select(func.count()).where(of_it, Intersection.state == "blinded")
+        waiting = (
+            select(func.count())
+            .select_from(Intersection)
+            .join(Agreement, col(Agreement.id) == Intersection.agreement)
+            .join(Participant, col(Participant.id) == Agreement.consumer)
+            .where(Agreement.dataset == case.dataset.id, entity() == case.entity)
+            .where(Intersection.state == "blinded")
+        )
         if session.exec(waiting).one() >= _OPEN:
             raise TooMany(f"{_OPEN} intersections wait for their second step", retry_after=60)
 

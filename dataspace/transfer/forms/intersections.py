@@ -129,7 +129,7 @@ class Intersections:
         least = max(LEAST_ITEMS, _GROUPS * _min_group(case))
         if len(opening.points) < least:
             raise Unprocessable(f"a set of {len(opening.points)} items, want at least {least}", least=least)
-        self._rate.take(agreement)
+        self._rate.take(case)
         self._jobs.expire()
         with self._space.database.reading() as session:
             self._jobs.check_room(session, case)

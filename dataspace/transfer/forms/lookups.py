@@ -89,7 +89,7 @@ class Lookups:
             column, fields = identifier_of(case, identifier), fields_of(case, identifier)
         except Refused as error:
             raise self._conductor.refuse(case, Ask(Form.LOOKUP, digest, (), Charge(1)), error) from error
-        self._rate.take(agreement, count)
+        self._rate.take(case, count)
         # The same points again cost nothing: an answer may have been lost on its way (attack CR-05).
         until = self._space.clock() + _REPEATED
         ask = Ask(Form.LOOKUP, digest, uses(select=fields), Charge(count), kept=True, until=until)

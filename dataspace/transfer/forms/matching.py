@@ -63,35 +63,35 @@ def read_rows(
 
 
 class Rate:
-    """At most so many of something in a minute, for each agreement."""
+    """At most so many of something in a minute, for each legal entity on a dataset."""
 
     def __init__(self, what: str, most: int, clock: Callable[[], datetime]) -> None:
         self._what, self._most, self._clock = what, most, clock
         self._lock = threading.Lock()
-        self._taken: dict[str, deque[tuple[datetime, int]]] = {}
+        self._taken: dict[tuple[str, str], deque[tuple[datetime, int]]] = {}
 
-    def take(self, agreement: str, count: int = 1) -> None:
+    def take(self, case: Case, count: int = 1) -> None:
         """Count some more.
 
         Raises:
             TooMany: the last minute has as many as there may be.
 
         """
-        now = self._clock()
+        now, asker = self._clock(), (case.dataset.id, case.entity)
         with self._lock:
             self._forget(now)
-            taken = self._taken.setdefault(agreement, deque())
+            taken = self._taken.setdefault(asker, deque())
             if sum(few for _, few in taken) + count > self._most:
-                message = f"{self._what}: want at most {self._most} in a minute under one agreement"
+                message = f"{self._what}: want at most {self._most} in a minute of a dataset"
                 raise TooMany(message, retry_after=60)
             taken.append((now, count))
 
     def _forget(self, now: datetime) -> None:
-        for agreement, taken in list(self._taken.items()):
+        for asker, taken in list(self._taken.items()):
             while taken and taken[0][0] <= now - _MINUTE:
                 taken.popleft()
             if not taken:
-                del self._taken[agreement]
+                del self._taken[asker]
 
 
 def _output(column: Column, protection: Protection) -> Output:

@@ -270,12 +270,15 @@ def test_a_job_expires_and_its_file_goes(space: Simulator) -> None:
 
 
 def test_jobs_that_wait_are_bounded_and_so_are_those_of_a_minute(space: Simulator) -> None:
-    consumer, exponent = _of(space, 600), Scalar.fresh()
+    consumer, account, exponent = _of(space, 600), _of(space, 600), Scalar.fresh()
+    for member in (consumer, account):
+        space.service.membership.change(space.operator, member.caller.id, entity="one entity")
     points = blinds(exponent, numbers(range(100)))
     for _ in range(4):
         consumer.begin(points, exponent.public)
+    # Another account of the legal entity has no places of its own.
     with pytest.raises(TooMany, match="wait"):
-        consumer.begin(points, exponent.public)
+        account.begin(points, exponent.public)
     for reason in ("wait", "minute"):
         with pytest.raises(TooMany, match=reason):
             consumer.begin(points, exponent.public)

@@ -15,6 +15,7 @@ from dataspace.participants.access import Caller
 from dataspace.participants.models import Role
 from dataspace.privacy.lookup import Head
 from dataspace.sandbox import Pool
+from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.engine import WORKER, Engine
 from dataspace.transfer.forms.lookups import Lookups
 from dataspace.transfer.forms.matching import Rate
@@ -186,15 +187,26 @@ def test_qy_22_an_ended_agreement_fetches_nothing_more(space: Simulator) -> None
     space.audit()
 
 
+def _case(consumer: Consumer) -> Case:
+    own = consumer.space.service.space
+    with own.database.reading() as session:
+        return read_case(session, own, consumer.caller, consumer.agreement.id)
+
+
 def test_evaluations_of_a_minute_are_bounded_and_forgotten_after_it(space: Simulator) -> None:
     rate = Rate("evaluations", 10, space.clock)
-    rate.take("ag-1", 6)
-    rate.take("ag-2", 10)
-    with pytest.raises(TooMany, match="at most 10 in a minute"):
-        rate.take("ag-1", 5)
-    rate.take("ag-1", 4)
+    one, other, account = (consumer_of(space, 400, "lookup") for _ in range(3))
+    for member in (one, account):
+        space.service.membership.change(space.operator, member.caller.id, entity="one entity")
+    rate.take(_case(one), 6)
+    rate.take(_case(other), 10)
+    # Another account of a legal entity has no minute of its own.
+    for member in (one, account):
+        with pytest.raises(TooMany, match="at most 10 in a minute"):
+            rate.take(_case(member), 5)
+    rate.take(_case(account), 4)
     space.clock.forward(seconds=61)
-    rate.take("ag-1", 10)
+    rate.take(_case(one), 10)
 
 
 @pytest.mark.parametrize("column", ["district", "income"])
