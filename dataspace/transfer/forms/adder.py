@@ -19,9 +19,8 @@ from dataspace.wire.frame import join_parts
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, parameter_set
 from dataspace.wire.sealed import BLOCK_SIZE, RESULT_MAGIC, depth
 
-_FILES: Final = (
-    4  # containers in memory, as they came: encrypted; of each measure two sums of half a megabyte
-)
+# Containers in memory, as they came: encrypted; beside each two sums of half a megabyte for a measure.
+_FILES: Final = 4
 
 
 class Adder:
