@@ -169,11 +169,23 @@ def test_ch_10_a_chain_that_lost_its_state_is_anchored_to_again(scene: Scene) ->
     snapshot = scene.place.ask("evm_snapshot")
     size = scene.publish()
     scene.place.ask("evm_revert", snapshot)
+    scene.place.ask("anvil_mine", 1)  # so that another block holds what is anchored again
     assert scene.chain.latest() is None
     assert scene.publish() == size
     assert scene.chain.latest() == Head(size or 0, anchored_head(receipt(scene)).root)
     assert scene.kept() == [size, size]
     assert scene.publish() is None
+
+
+def test_what_is_anchored_again_in_the_very_same_block_is_kept_once(scene: Scene) -> None:
+    moment = scene.place.web3.eth.get_block("latest")["timestamp"] + 60
+    snapshot = scene.place.ask("evm_snapshot")
+    for _ in range(2):
+        scene.place.ask("evm_setNextBlockTimestamp", moment)
+        scene.place.ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+        size = scene.publish()
+        assert scene.kept() == [size]
+        scene.place.ask("evm_revert", snapshot)
 
 
 def test_le_05_a_log_behind_its_anchor_may_not_grow(scene: Scene, tmp_path: Path) -> None:
