@@ -52,10 +52,10 @@ class Factor:
         """
         if not isinstance(data, Mapping) or data.keys() != {"column", "low", "high", "precision"}:
             raise Malformed("malformed measure: want column, low, high and precision of each column")
-        precision = integer(data, "precision", 0, PRECISION_LIMIT)
-        limit = _LARGEST // 10**precision
-        low, high = (integer(data, bound, -limit, limit) for bound in ("low", "high"))
         column = column_name(data["column"])
+        precision = integer(data, "precision", 0, PRECISION_LIMIT, of=column)
+        limit = _LARGEST // 10**precision
+        low, high = (integer(data, bound, -limit, limit, of=column) for bound in ("low", "high"))
         if low >= high:
             raise Malformed(f"malformed measure: low of {column} is {low}, want less than high, {high}")
         return cls(column, low, high, precision)
@@ -140,9 +140,10 @@ def column_name(value: Any) -> str:
     return value
 
 
-def integer(data: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    """Return a whole number between bounds; raises Malformed."""
+def integer(data: Mapping[str, Any], name: str, low: int, high: int, *, of: str = "") -> int:
+    """Return a whole number between bounds; `of` is the column it is told of. Raises Malformed."""
     value = data[name]
     if type(value) is not int or not low <= value <= high:
-        raise Malformed(f"malformed cube: {name} is not an integer from {low} to {high}")
+        whose = f" of {of}" if of else ""
+        raise Malformed(f"malformed cube: {name}{whose} is not an integer from {low} to {high}")
     return value

@@ -72,7 +72,7 @@ class Noise:
         return cls(
             _integer(data["epsilon"], "epsilon", LEAST_EPSILON, EPSILON_LIMIT),
             _integer(data.get("max_rows", 1), "max_rows", 1, ROWS_LIMIT),
-            {name: _bounds(bounds[name]) for name in sorted(bounds)},
+            {name: _bounds(name, bounds[name]) for name in sorted(bounds)},
             Mechanism(mechanism),
         )
 
@@ -171,12 +171,17 @@ def _check(cells: Cells, parts: Sequence[Part], noise: Noise) -> None:
             raise Malformed("malformed cells: values were not clamped to their bounds")
 
 
-def _bounds(value: Any) -> tuple[int, int]:
+def _bounds(column: str, value: Any) -> tuple[int, int]:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise Malformed("malformed noise: the bounds of a column are [low, high]")
-    low, high = (_integer(bound, "a bound", -_BOUND, _BOUND) for bound in value)
+        raise Malformed(f"malformed noise: the bounds of {column} are [low, high]")
+    low, high = (
+        _integer(bound, f"the {end} bound of {column}", -_BOUND, _BOUND)
+        for end, bound in zip(("low", "high"), value, strict=True)
+    )
     if low >= high:
-        raise Malformed(f"malformed noise: a low bound of {low} is not below the high one, {high}")
+        raise Malformed(
+            f"malformed noise: the low bound of {column}, {low}, is not below the high one, {high}"
+        )
     return low, high
 
 

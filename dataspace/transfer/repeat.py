@@ -8,8 +8,7 @@ ends this too, all but its exhaustion.
 
 Another agreement of the same legal entity, on the same version and by the same
 methods, is answered with the same noised bytes, for a unit and no epsilon
-(`shared`): accounts of one buyer draw one noise. Of two that ask at once each
-pays for its own noise.
+(`shared`): accounts of one buyer draw one noise, also when they ask at once.
 
 What is kept is sealed under a key of the version's data key. With the dataset
 both are gone.

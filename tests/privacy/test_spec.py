@@ -146,6 +146,18 @@ def test_qy_11_a_specification_beyond_its_limits_is_refused(change: dict[str, An
         CubeSpec.from_json({**SPEC, **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"high": 1 << 41}, "high of amount is not an integer from -10995116277 to 10995116277"),
+        ({"precision": 7}, "precision of amount is not an integer from 0 to 6"),
+    ],
+)
+def test_what_is_out_of_range_is_named_with_its_column(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        CubeSpec.from_json({**SPEC, "measures": [{**AMOUNT, **change}]})
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*SPEC, *AMOUNT]), inner),

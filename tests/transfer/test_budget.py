@@ -20,11 +20,13 @@ from dataspace.membership.admit import Membership
 from dataspace.negotiation.promise import promised
 from dataspace.participants.access import Caller
 from dataspace.participants.models import Participant, Role
-from dataspace.transfer.ask import Ask, Computed
+from dataspace.transfer.ask import Answer, Ask, Computed
 from dataspace.transfer.budget import Charge, budget_of
 from dataspace.transfer.case import Case, read_case
 from dataspace.transfer.conduct import Conductor
+from dataspace.transfer.forms.noised import NoisedAnswers
 from dataspace.transfer.mark import FILE, Mark
+from dataspace.transfer.pace import Pace
 from tests.simulator import Simulator, people, simulated
 from tests.transfer.noised import COUNTS, agreed, ask, spent, state
 
@@ -154,6 +156,26 @@ def test_qy_08_the_same_question_of_two_accounts_of_one_entity_has_one_noise(
     # Who is somebody else pays for noise of its own.
     assert other.content != first.content
     assert spent(space, stranger, theirs[stranger.id]) == (1, 1_000_000)
+    space.audit()
+
+
+def test_qy_08_two_accounts_of_one_entity_that_ask_at_once_have_one_noise_and_pay_for_it_once(
+    space: Simulator,
+) -> None:
+    consumer, agreement = agreed(space, 305)
+    puppet = space.consumer()
+    theirs = space.agreed(puppet, agreement.offer)
+    for one in (consumer, puppet):
+        space.service.membership.change(space.operator, one.id, entity="91110000100000000X")
+    service, first = space.service.noised, list[Answer]()
+    # While the second is computed, the first is answered.
+    pace = Pace(sleep=lambda _: first.append(ask(space, consumer, agreement)))
+    paced = NoisedAnswers(service._space, service._engine, service._noiser, pace=pace)
+    second = paced.query(puppet, theirs.id, COUNTS, {"epsilon": 1_000_000})
+    assert [answer.content for answer in first] == [second.content]
+    assert spent(space, consumer, agreement) == (1, 1_000_000)
+    assert spent(space, puppet, theirs) == (1, 0)
+    assert space.service.answers.usage(puppet, theirs.id)["epsilon"]["reserved"] == 0
     space.audit()
 
 

@@ -44,7 +44,8 @@ class Estimated:
     `epsilon` is in millionths, `price` in fen. `left` is what the agreement has
     of each, `more` how many such queries that is enough for, `needed` the epsilon
     for the exactness that was asked for, None without one or where no epsilon is enough.
-    `again`: the question was answered already, and costs nothing.
+    `again`: the question was answered already, and costs nothing. What another account
+    of the legal entity was given costs no epsilon: then that is 0.
     """
 
     units: int
@@ -86,14 +87,17 @@ class Estimates:
         query, wanted = parse(sql), Noise.from_json(noise) if noise is not None else None
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
-            found = wanted and self._repeats.find(session, case, question(query, wanted, case.columns))
+            asked = wanted and question(query, wanted, case.columns)
+            found = asked and self._repeats.find(session, case, asked)
+            shared = asked and self._repeats.shared(session, case, asked)
         plan = resolve(query, case.columns, Form.AGGREGATE, case.protection())
         if wanted is None:
             if hint != Hint():
                 raise Unprocessable("an exact answer has no error: want noise with rows or points")
             return _exact(case)
         bounded = bounded_plan(plan, wanted, case.version.rows)
-        return replace(_noised(case, plan, bounded, wanted, hint), again=bool(found))
+        estimated = replace(_noised(case, plan, bounded, wanted, hint), again=bool(found))
+        return replace(estimated, epsilon=0) if shared and not found else estimated
 
     def outlook(self, caller: Caller, agreement: str) -> dict[str, str]:
         """Return in words how many more counts an agreement is good for; {}: it has none.

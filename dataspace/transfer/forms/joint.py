@@ -190,6 +190,8 @@ class JointAnswers:
         def pin(session: Session) -> None:
             if session.get(JointPart, (job.id, agreement)) is not None:
                 raise Conflict("this job was answered just now")
+            # Again: of parts that are asked for at once each saw the place that the others had not yet taken.
+            _check_space(session, case.caller)
             _check_key(session, job, agreement)
             if session.get(ConsumerKey, (agreement, job.parameters)) is None:
                 session.add(self._pin(request, agreement))
@@ -267,7 +269,7 @@ def _made(session: Session, job: Job, agreement: str) -> JointPart | None:
 
 
 def _check_space(session: Session, caller: Caller) -> None:
-    """Refuse one more part of a legal entity that has many; nothing was computed for it, nor charged."""
+    """Refuse one more part of a legal entity that has many; it costs nothing."""
     mine = select(entity()).where(col(Participant.id) == caller.id).scalar_subquery()
     held = (
         select(func.sum(func.length(JointPart.content)))

@@ -12,13 +12,14 @@ what is computed is done at a multiple of a bucket, or refused then (attack QY-2
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from sqlmodel import Session
 
 from dataspace.catalog.models import Form
-from dataspace.errors import Refused, TooLarge
+from dataspace.errors import Conflict, Refused, TooLarge
 from dataspace.participants.access import Caller
 from dataspace.policy import Decision
 from dataspace.privacy.estimate import Number, expected
@@ -42,6 +43,10 @@ from dataspace.transfer.sql.statement import Function
 from dataspace.wire import JSON
 
 BUCKET: Final = 100  # milliseconds, of which the computing of an answer takes a multiple
+
+
+class _Meanwhile(Conflict):
+    """The question was answered to another account of the legal entity while it was computed."""
 
 
 class NoisedAnswers:
@@ -70,17 +75,24 @@ class NoisedAnswers:
 
         """
         query, wanted = parse(sql), Noise.from_json(noise)
+        try:
+            return self._ask(caller, agreement, query, wanted)
+        except _Meanwhile:
+            # What was drawn here left nowhere; what the other account was given is there now.
+            return self._ask(caller, agreement, query, wanted)
+
+    def _ask(self, caller: Caller, agreement: str, query: Query, noise: Noise) -> Answer:
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
-            digest = question(query, wanted, case.columns)
+            digest = question(query, noise, case.columns)
             shared = self._repeats.shared(session, case, digest)
         try:
             plan = resolve(query, case.columns, Form.AGGREGATE, case.protection())
-            bounded = bounded_plan(plan, wanted, case.version.rows)
+            bounded = bounded_plan(plan, noise, case.version.rows)
         except Refused as error:
             ask = Ask(Form.AGGREGATE, digest, (), Charge(1), noised=True)
             raise self._conductor.refuse(case, ask, error) from error
-        charge = Charge(1) if shared else Charge(1, wanted.epsilon)
+        charge = Charge(1) if shared else Charge(1, noise.epsilon)
         ask = Ask(Form.AGGREGATE, digest, plan.uses(), charge, noised=True, kept=True)
         return self._conductor.conduct(
             case,
@@ -88,9 +100,19 @@ class NoisedAnswers:
             lambda decision: (
                 Computed(*shared, _facts(_least(case, decision)), charge)
                 if shared
-                else self._compute(case, plan, bounded, wanted, decision)
+                else self._compute(case, plan, bounded, noise, decision)
             ),
+            None if shared else self._conductor.append(case, ask, self._alone(case, digest)),
         )
+
+    def _alone(self, case: Case, digest: str) -> Callable[[Session], None]:
+        """Return what lets no second noise of one legal entity leave, of two accounts that ask at once."""
+
+        def alone(session: Session) -> None:
+            if self._repeats.shared(session, case, digest):
+                raise _Meanwhile("another account of your legal entity was given the same answer just now")
+
+        return alone
 
     def _compute(
         self, case: Case, plan: Plan, bounded: BoundedPlan, noise: Noise, decision: Decision

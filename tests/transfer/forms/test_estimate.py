@@ -116,8 +116,14 @@ def test_an_entity_is_told_what_all_its_accounts_have_left(space: Simulator) -> 
     theirs = space.agreed(puppet, agreement.offer)
     for one in (consumer, puppet):
         space.service.membership.change(space.operator, one.id, entity="91310000MA1FL0000Q")
+    assert _estimate(space, puppet, theirs).epsilon == 1_000_000
     ask(space, consumer, agreement)
-    assert _estimate(space, puppet, theirs).left["epsilon"] == 8_000_000
+    estimated = _estimate(space, puppet, theirs)
+    assert estimated.left["epsilon"] == 8_000_000
+    # What the other account paid for costs this one a unit.
+    assert (estimated.units, estimated.epsilon, estimated.again) == (1, 0, False)
+    ask(space, puppet, theirs)
+    assert spent(space, puppet, theirs) == (1, 0)
 
 
 def test_a_provider_sees_who_was_promised_what_and_is_warned_at_four_fifths(space: Simulator) -> None:

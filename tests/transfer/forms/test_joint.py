@@ -69,6 +69,14 @@ def _asked(zones: Zones, keys: Keys, **changed: Any) -> JointQuestion:
     return prepare_joint(keys=keys, **_spaces(zones), **asked)
 
 
+def _of_another(zone: Neighbour) -> Neighbour:
+    """Return a zone as another consumer of it has it, with an agreement on the same offer."""
+    consumer = zone.space.consumer()
+    agreement = zone.space.agreed(consumer, zone.agreement.offer, forms=[Form.JOINT])
+    sdk = DataSpace(zone.url, zone.space.tokens[consumer.id])
+    return replace(zone, consumer=consumer, agreement=agreement, sdk=sdk)
+
+
 def _joint(zone: Neighbour) -> JointAnswers:
     assert zone.space.service.joint
     return zone.space.service.joint
@@ -189,11 +197,7 @@ def test_parts_are_delivered_again_to_a_coordinator_that_comes_back_and_charged_
 def test_lo_05_a_consumer_that_fills_its_place_leaves_the_others_theirs(
     zones: Zones, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    south = zones["south"]
-    other = south.space.consumer()
-    agreement = south.space.agreed(other, south.agreement.offer, forms=[Form.JOINT])
-    sdk = DataSpace(south.url, south.space.tokens[other.id])
-    theirs = replace(south, consumer=other, agreement=agreement, sdk=sdk)
+    south, theirs = zones["south"], _of_another(zones["south"])
 
     def served_after_many() -> bool:
         """Let one consumer have as many parts as it can, where three have room; then ask as the other."""
@@ -217,11 +221,35 @@ def test_lo_05_a_consumer_that_fills_its_place_leaves_the_others_theirs(
         _part(south, _asked(zones, keys, measures=MEASURES[:1]))
     assert _spent(south) == before
     # Another account of its legal entity has the same place.
-    for account in (south.consumer, other):
+    for account in (south.consumer, theirs.consumer):
         south.space.service.membership.change(south.space.operator, account.id, entity="one entity")
     with pytest.raises(TooMany, match="your joint statistics"):
         _part(theirs, _asked({**zones, "south": theirs}, keys, measures=MEASURES[:1]))
-    sdk.close()
+    theirs.sdk.close()
+
+
+def test_lo_05_parts_that_are_asked_for_at_once_do_not_pass_the_place_of_a_consumer(
+    zones: Zones, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    south = _of_another(zones["south"])
+    first, one, other = (_asked({**zones, "south": south}, keys, measures=MEASURES[:1]) for _ in range(3))
+    _part(south, first)
+    size = len(_rows(south, JointPart, first.job.id)[0].content)
+    monkeypatch.setattr(joint_answers, "_CONSUMER_BYTES", size * 3 // 2)
+    compute = JointAnswers._compute
+
+    def interrupted(*asked: Any) -> Any:
+        """Compute one part after the other one was made, for which there was place when both were begun."""
+        monkeypatch.setattr(JointAnswers, "_compute", compute)
+        _part(south, other)
+        return compute(*asked)
+
+    monkeypatch.setattr(JointAnswers, "_compute", interrupted)
+    with pytest.raises(TooMany, match="your joint statistics"):
+        _part(south, one)
+    assert _spent(south) == (2, 2 * EPSILON)
+    assert not _rows(south, JointPart, one.job.id)
+    south.sdk.close()
 
 
 def test_au_09_a_sum_is_for_the_consumer_that_asked(zones: Zones, keys: Keys) -> None:

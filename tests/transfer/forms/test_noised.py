@@ -11,6 +11,7 @@ from dataspace.errors import Malformed, NotFound, PolicyDenied, TooLarge, Unproc
 from dataspace.negotiation.models import Agreement
 from dataspace.participants.access import Caller
 from dataspace.privacy.noise import add_noise
+from dataspace.privacy.noised import Noise
 from dataspace.privacy.suppression import CELLS_LIMIT
 from dataspace.transfer.ask import Ask, Computed
 from dataspace.transfer.budget import Charge
@@ -137,6 +138,19 @@ def test_qy_11_qy_23_what_is_no_noise_is_malformed_and_costs_nothing(
     with pytest.raises(Malformed):
         ask(space, consumer, agreement, "SELECT SUM(income) FROM data", **{"bounds": BOUNDS, **noise})
     assert spent(space, consumer, agreement) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ([0], "the bounds of income are"),
+        ([0, 1.5], "the high bound of income is not an integer"),
+        ([9, 3], "the low bound of income, 9, is not below the high one, 3"),
+    ],
+)
+def test_a_bound_that_is_none_is_named_with_its_column(bounds: Any, said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        Noise.from_json({"epsilon": 1_000_000, "bounds": {"income": bounds}})
 
 
 @pytest.mark.parametrize(
