@@ -65,8 +65,10 @@ def told(name: str, url: str, keys: FileKeys) -> dict[str, str]:
 
 
 @contextmanager
-def neighbours(folder: Path, names: Sequence[str], rows: int = 600) -> Iterator[dict[str, Neighbour]]:
-    """Open and serve a space for each name; the n-th has `rows` + n people."""
+def neighbours(
+    folder: Path, names: Sequence[str], rows: int = 600, databases: Mapping[str, str] = {}
+) -> Iterator[dict[str, Neighbour]]:
+    """Open and serve a space for each name; the n-th has `rows` + n people, and its database may be named."""
     ports = {name: free_port() for name in names}
     entries = [
         told(name, f"http://127.0.0.1:{ports[name]}", peer_keys(folder / name)) for name in sorted(names)
@@ -76,6 +78,7 @@ def neighbours(folder: Path, names: Sequence[str], rows: int = 600) -> Iterator[
         found = {}
         for place, name in enumerate(names):
             settings = {"peers": str(path), "origin": f"localhost/{name}", "workers": 1}
+            settings |= {"database": databases[name]} if name in databases else {}
             space = stack.enter_context(simulated(folder / name, **settings))
             found[name] = settled(name, space, f"http://127.0.0.1:{ports[name]}", rows + place)
             found[name].start()

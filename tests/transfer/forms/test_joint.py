@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -30,14 +31,18 @@ from dataspace.errors import (
     VerificationError,
 )
 from dataspace.privacy.joint import Adder, mask
+from dataspace.transfer.budget import budget_of
 from dataspace.transfer.forms import coordinate
 from dataspace.transfer.forms import joint as joint_answers
 from dataspace.transfer.forms.joint import JointAnswers
 from dataspace.transfer.forms.peers import Peers
-from dataspace.transfer.models import Budget, JointPart, JointSum
+from dataspace.transfer.models import JointPart, JointSum
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, parameter_set
 from dataspace.wire.part import Part, Request
 from tests.neighbours import DISTRICTS, EPSILON, MEASURES, Neighbour, neighbours, settled
+from tests.postgres import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]  # fixtures
 
 NAMES = ("east", "north", "south")
 ROWS = 600
@@ -99,7 +104,7 @@ def _all(zone: Neighbour, table: Any) -> list[Any]:
 
 def _spent(zone: Neighbour) -> tuple[int, int]:
     with zone.space.service.space.database.reading() as session:
-        budget = session.get_one(Budget, zone.agreement.id)
+        budget = budget_of(session, zone.agreement)
         assert (budget.units_reserved, budget.epsilon_reserved) == (0, 0)
         return budget.units_spent, budget.epsilon_spent
 
@@ -141,12 +146,13 @@ def test_each_zone_charges_once_however_often_a_job_is_sent(zones: Zones, keys: 
 
 
 def test_the_same_job_at_once_is_one_part(zones: Zones, keys: Keys) -> None:
-    question, zone = _asked(zones, keys, measures=MEASURES[:1]), zones["north"]
-    units, epsilon = _spent(zone)
-    with ThreadPoolExecutor(4) as pool:
-        views = list(pool.map(lambda _: _part(zone, question), range(4)))
-    assert len({(view.entry, view.sha256) for view in views}) == 1
-    assert _spent(zone) == (units + 1, epsilon + EPSILON)
+    question = _asked(zones, keys, measures=MEASURES[:1])
+    for zone in zones.values():
+        (units, epsilon), again = _spent(zone), [zone] * 4
+        with ThreadPoolExecutor(4) as pool:
+            views = list(pool.map(lambda each: _part(each, question), again))
+        assert len({(view.entry, view.sha256) for view in views}) == 1
+        assert _spent(zone) == (units + 1, epsilon + EPSILON)
 
 
 def test_a_space_asks_with_others_and_adds_up_itself(zones: Zones, keys: Keys) -> None:
@@ -520,3 +526,15 @@ def test_expired_jobs_are_swept(zones: Zones, keys: Keys) -> None:
     for zone in zones.values():
         assert not _rows(zone, JointPart, question.job.id)
         assert not _rows(zone, JointSum, question.job.id)
+
+
+def test_zones_and_their_coordinator_may_be_on_postgresql(
+    tmp_path: Path, postgres_url: str, keys: Keys
+) -> None:
+    with neighbours(tmp_path, NAMES[:2], 300, {"east": postgres_url}) as zones:
+        assert _asked(zones, keys).ask().job.coordinator == "east"
+        test_each_zone_charges_once_however_often_a_job_is_sent(zones, keys)
+        test_the_same_job_at_once_is_one_part(zones, keys)
+        test_expired_jobs_are_swept(zones, keys)
+        for zone in zones.values():
+            zone.space.audit()
