@@ -36,7 +36,6 @@ _FORBIDDEN = (
 _DECLARATION = re.compile(rb"<![A-Za-z]")  # a document type or an entity; CDATA and comments go on otherwise
 _EXTERNAL = re.compile(rb"<Relationship\b[^>]{0,2000}?TargetMode\s*=\s*[\"']External[\"'][^>]{0,2000}>")
 _HYPERLINK = re.compile(rb"/relationships/hyperlink[\"']")
-# A cell beyond column Z, or a row beyond 99,999.
 _ERROR = re.compile(rb"\bt\s*=\s*[\"']e[\"']")
 # A formula whose result nobody wrote down; that of one that is an empty text is an empty text.
 _UNSOLVED = re.compile(
@@ -44,9 +43,13 @@ _UNSOLVED = re.compile(
     rb"<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*(?:/>|>\s*</(?:\w+:)?v>)\s*)?</(?:\w+:)?c>"
 )
+_ANY = 1 << 64  # cells: more than any limit
 _FORMULA = 1 << 15  # bytes that a cell with a formula may have (8,192 characters, and its markup)
-_FAR = re.compile(rb"=\s*[\"'](?:[A-Za-z]{2,6}[0-9]|[A-Za-z]?[0-9]{6})")
+# A cell beyond column Z, or a row beyond 99,999.
+_FAR = re.compile(rb"=\s*[\"'](?:[A-Za-z]{2,6}[0-9]|[A-Za-z]?[0-9]{6}|[A-Za-z]{7,}[0-9])")
 _REFERENCE = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{0,6})([0-9]{1,10})[\"']")
+# So long that what the parser counts in passes 32 bits, and is anywhere.
+_NOWHERE = re.compile(rb"\br\s*=\s*[\"'](?:[A-Za-z]{7,}[0-9]|[A-Za-z]*[0-9]{11})")
 
 
 class Archive:
@@ -208,10 +211,13 @@ class _Cells:
         numbers: set[bytes] = set()
         rest = b""
         for piece in pieces:
-            found = _REFERENCE.findall(rest + piece)
+            seen = rest + piece
+            if _NOWHERE.search(seen):
+                return _ANY
+            found = _REFERENCE.findall(seen)
             letters.update(name for name, _ in found)
             numbers.update(number for _, number in found)
-            rest = piece[-_OVERLAP:]
+            rest = seen[-_FORMULA:]
         return max(map(int, numbers), default=0) * max(map(_column, letters), default=0)
 
 
