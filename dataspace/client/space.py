@@ -22,7 +22,8 @@ from dataspace.client.receipts import acknowledged
 from dataspace.client.scoring import Scoring
 from dataspace.client.sealed import Sealing
 from dataspace.client.selecting import Selecting
-from dataspace.client.statistics import Dimension, Statistics
+from dataspace.client.specification import Dimension
+from dataspace.client.statistics import Statistics
 from dataspace.errors import Conflict, Malformed, VerificationError
 from dataspace.proof.verify import Report, verify_receipt
 from dataspace.wire import ARROW, ENTRY_HEADER, ENVELOPE, JSON, PRICE_HEADER, UNITS_HEADER

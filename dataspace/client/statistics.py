@@ -23,46 +23,17 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, Any, Final, Required, TypeAlias, TypedDict, Unpack
+from typing import Any, Unpack
 
 from dataspace.client.answer import Answer
-from dataspace.client.estimating import low_high, millionths
 from dataspace.client.frames import Group, Statistic
 from dataspace.client.layout import Key, Layout
 from dataspace.client.moments import Moment, covariance, mean, regression, variance
 from dataspace.client.packing import Packing
 from dataspace.client.providing import part
+from dataspace.client.specification import Dimension, How, Values, named, specification, sum_of
 from dataspace.client.weighing import Weighing
-from dataspace.errors import Malformed, NotFound, Unprocessable
-from dataspace.wire.envelope import MEASURES_LIMIT
-
-if TYPE_CHECKING:
-    from dataspace.client.encrypted import Keys
-    from dataspace.client.keyring import KeyRing
-
-Dimension: TypeAlias = str | Mapping[str, str | int]
-Bounds: TypeAlias = tuple[int, int] | Mapping[str, tuple[int, int]]
-
-_MILLION: Final = 1_000_000
-_COUNT: Final = "count"
-
-
-class How(TypedDict, total=False):
-    """What every statistic takes; see the module."""
-
-    keys: Required["Keys | KeyRing"]
-    by: Sequence[Dimension]
-    where: Mapping[str, Any]
-    max_rows: int
-    epsilon: int
-
-
-class Values(How, total=False):
-    """What those of a column's values take too."""
-
-    bounds: Required[Bounds]
-    precision: int | Mapping[str, int]
+from dataspace.errors import Malformed, NotFound
 
 
 @dataclass(frozen=True)
@@ -91,8 +62,8 @@ class Statistics(Weighing):
 
     def encrypted_count(self, agreement: str, **how: Unpack[How]) -> Statistic:
         """Return how many rows there are."""
-        found = self._moments(agreement, [{"kind": "count"}], how)
-        return found.statistic("count", lambda moments: moments[_COUNT])
+        found = self._moments(agreement, "count", (), how)
+        return found.statistic("count", lambda moments: moments["count"])
 
     def encrypted_histogram(
         self, agreement: str, column: str, *, width: int = 0, bands: str = "", **how: Unpack[How]
@@ -112,26 +83,25 @@ class Statistics(Weighing):
         bins: dict[str, str | int] = {"bands": bands} if bands else {"width": width}
         binned: Dimension = {"column": column, **bins} if width or bands else column
         by = [binned, *how.get("by", ())]
-        found = self._moments(agreement, [{"kind": "count"}], {**how, "by": by})
-        return found.statistic(f"histogram({column})", lambda moments: moments[_COUNT])
+        found = self._moments(agreement, "count", (), {**how, "by": by})
+        return found.statistic(f"histogram({column})", lambda moments: moments["count"])
 
     def encrypted_sum(self, agreement: str, column: str, **how: Unpack[Values]) -> Statistic:
         """Return the sum of a column."""
-        found = self._moments(agreement, [_product(how, column)], how)
-        return found.statistic(f"sum({column})", lambda moments: moments[_name(column)])
+        found = self._moments(agreement, "sum", [column], how)
+        return found.statistic(f"sum({column})", lambda moments: moments[sum_of(column)])
 
     def encrypted_mean(self, agreement: str, column: str, **how: Unpack[Values]) -> Statistic:
         """Return the mean of a column, over the rows that have a value."""
-        found = self._moments(agreement, [{"kind": "count"}, _product(how, column)], how, complete=True)
+        found = self._moments(agreement, "mean", [column], how)
         return found.statistic(
-            f"mean({column})", lambda moments: mean(moments[_COUNT], moments[_name(column)])
+            f"mean({column})", lambda moments: mean(moments["count"], moments[sum_of(column)])
         )
 
     def encrypted_variance(self, agreement: str, column: str, **how: Unpack[Values]) -> Statistic:
         """Return the variance of a column, over the rows that have a value."""
-        measures = [{"kind": "count"}, _product(how, column), _product(how, column, column)]
-        found = self._moments(agreement, measures, how, complete=True)
-        names = _COUNT, _name(column), _name(column, column)
+        found = self._moments(agreement, "variance", [column], how)
+        names = "count", sum_of(column), sum_of(column, column)
         return found.statistic(
             f"variance({column})", lambda moments: variance(*(moments[name] for name in names))
         )
@@ -140,10 +110,8 @@ class Statistics(Weighing):
         self, agreement: str, column: str, other: str, **how: Unpack[Values]
     ) -> Statistic:
         """Return the covariance of two columns, over the rows that have values of both."""
-        measures = [{"kind": "count"}, *(_product(how, one) for one in (column, other))]
-        measures.append(_product(how, column, other))
-        found = self._moments(agreement, measures, how, complete=True)
-        names = _COUNT, _name(column), _name(other), _name(column, other)
+        found = self._moments(agreement, "covariance", [column, other], how)
+        names = "count", sum_of(column), sum_of(other), sum_of(column, other)
         return found.statistic(
             f"covariance({column}, {other})",
             lambda moments: covariance(*(moments[name] for name in names)),
@@ -163,44 +131,47 @@ class Statistics(Weighing):
             Unprocessable: too many columns, or the equations have no one solution.
 
         """
-        if how.get("by") or not on or column in on or len(set(on)) != len(on):
-            raise Malformed("a regression is of a column on one or more others, once each, and without by")
+        found = self._moments(agreement, "regression", [column, *on], how)
         terms = ["", *on]
-        pairs = [*combinations_with_replacement(terms, 2), *((term, column) for term in terms)]
-        if len(pairs) > MEASURES_LIMIT:
-            raise Unprocessable(f"{len(pairs)} sums for {len(on)} columns, want at most {MEASURES_LIMIT}")
-        measures = [_product(how, *filter(None, pair)) for pair in pairs]
-        found = self._moments(agreement, measures, how, complete=True)
         [moments] = found.groups.values()
 
         def of(one: str, other: str) -> Moment:
-            return moments[_name(*filter(None, (one, other)))]
+            return moments[sum_of(*filter(None, (one, other)))]
 
         solved = regression([[of(a, b) for b in terms] for a in terms], [of(term, column) for term in terms])
-        named = zip(["(intercept)", *on], solved, strict=True)
-        groups = tuple(Group((term,), *moment) for term, moment in named)
+        solutions = zip(["(intercept)", *on], solved, strict=True)
+        groups = tuple(Group((term,), *moment) for term, moment in solutions)
         name = f"regression({column})"
         return Statistic(name, ("term",), groups, found.units, found.epsilon, found.answers)
 
-    def _moments(
+    def estimate_encrypted(
         self,
         agreement: str,
-        measures: list[dict[str, Any]],
-        how: Mapping[str, Any],
-        *,
-        complete: bool = False,
+        statistic: str,
+        *columns: str,
+        rows: int | None = None,
+        points: int | None = None,
+        **how: Any,
+    ) -> dict[str, Any]:
+        """Return what a statistic would cost, its expected error, and what is left; `words` say it.
+
+        `statistic` is count, sum, mean, variance, covariance or regression, of
+        `columns`; `how` as its method takes it, but for the keys. `units` are those
+        of its cube, where that is still to be built, and of one encrypted query:
+        how many it takes for all groups, only the cube's layout tells. `measures`
+        are the sums that it is made of, each with its error in one cell of `rows`;
+        with `points`, hundredths of a percent, `needed` is the epsilon that meets them.
+        """
+        body = {**specification(statistic, columns, how), "rows": rows, "points": points}
+        return dict(self._http.post(f"/api/agreements/{part(agreement)}/estimates/cubes", body))
+
+    def _moments(
+        self, agreement: str, statistic: str, columns: Sequence[str], how: Mapping[str, Any]
     ) -> _Found:
         from dataspace.client.keyring import KeyRing  # noqa: PLC0415 - TenSEAL is for these alone
 
-        by, where = how.get("by", ()), how.get("where") or {}
-        named = tuple(one if isinstance(one, str) else str(one["column"]) for one in by)
-        spec = {
-            "dimensions": [*by, *(name for name in where if name not in named)],
-            "measures": measures,
-            "max_rows": how.get("max_rows", 1),
-            "epsilon": millionths(how.get("epsilon", _MILLION)),
-            "complete": complete,
-        }
+        by, where = named(how.get("by", ())), how.get("where") or {}
+        spec = specification(statistic, columns, how)
         ring = KeyRing.holding(how["keys"])
         capacities = ring.capacities  # before anything is charged: these may be keys of another set
         known = (agreement, json.dumps(spec, sort_keys=True, default=str))
@@ -210,7 +181,7 @@ class Statistics(Weighing):
         cube = self._http.post(f"/api/agreements/{part(agreement)}/cubes", spec)
         self._cubes.add(known)
         layout = Layout.from_json(cube["layout"])
-        groups = _groups(layout, named, where)
+        groups = _groups(layout, by, where)
         packing = Packing.plan(layout, list(groups.values()), capacities)
         units = sum(ring.units(layout, query.weights) for query in packing.queries)
         self._check_units(agreement, units, "encrypted queries")
@@ -224,7 +195,7 @@ class Statistics(Weighing):
         # A cube that cost epsilon cost a unit, and one that was there cost nothing.
         units = bool(epsilon) + sum(totals.units for totals in asked)
         answers = tuple(answer for totals in asked for answer in totals.answers)
-        return _Found(named, found, units, epsilon, answers)
+        return _Found(by, found, units, epsilon, answers)
 
     @cached_property
     def _cubes(self) -> set[tuple[str, str]]:
@@ -261,26 +232,3 @@ def _scaled(layout: Layout, sums: Mapping[str, int], cells: int) -> dict[str, Mo
         name: Moment(total / units[name], layout.error(name, [1] * cells) / units[name])
         for name, total in sums.items()
     }
-
-
-def _name(*columns: str) -> str:
-    """Return what a cube calls a count, a sum or a sum of products."""
-    return f"sum({'*'.join(sorted(columns))})" if columns else _COUNT
-
-
-def _product(how: Mapping[str, Any], *columns: str) -> dict[str, Any]:
-    """Return the measure of the product of no, one or two columns."""
-    factors = [_factor(how, column) for column in columns]
-    match factors:
-        case []:
-            return {"kind": "count"}
-        case [one]:
-            return {"kind": "sum", **one}
-    return {"kind": "product", "factors": factors}
-
-
-def _factor(how: Mapping[str, Any], column: str) -> dict[str, Any]:
-    bounds, precision = how.get("bounds"), how.get("precision", 0)
-    low, high = low_high(bounds.get(column) if isinstance(bounds, Mapping) else bounds, column)
-    digits = precision.get(column, 0) if isinstance(precision, Mapping) else precision
-    return {"column": column, "low": low, "high": high, "precision": digits}

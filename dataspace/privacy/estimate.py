@@ -113,7 +113,7 @@ def needed(numbers: Sequence[Number], noise: Noise, *, parts: int, rows: int, po
         asked = Noise(epsilon, noise.max_rows, noise.bounds, noise.mechanism)
         return all(relative(number, asked, parts, rows) <= points for number in numbers)
 
-    low, high = LEAST_EPSILON, EPSILON_LIMIT
+    low, high = max(LEAST_EPSILON, parts + 1), EPSILON_LIMIT
     if not enough(high):
         return None
     while low < high:

@@ -27,7 +27,7 @@ from dataspace.errors import (
 from dataspace.privacy import noised
 from dataspace.proof.key import Verifier
 from dataspace.sealing.terms import Measure, Terms
-from dataspace.transfer.forms.estimate import sentence
+from dataspace.transfer.forms.expectation import sentence
 from dataspace.wire.compact import integer
 from dataspace.wire.joint import Measure as JointMeasure
 from dataspace.wire.parameters import DEFAULT_PARAMETERS, SELECTOR_PARAMETERS

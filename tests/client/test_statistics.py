@@ -86,6 +86,41 @@ def test_a_mean_is_of_the_rows_that_have_a_value(
     assert len(found.groups) == 2
 
 
+def test_from_an_estimate_to_an_answer_that_costs_and_errs_as_it_said(
+    asking: tuple[DataSpace, str], ring: KeyRing
+) -> None:
+    space, agreement = asking
+    how: dict[str, Any] = {"bounds": (0, 8000), "epsilon": EPSILON - 3}
+    before = space.estimate_encrypted(agreement, "mean", "income", points=10, **how)
+    found = space.encrypted_mean(agreement, "income", keys=ring, **how)
+    assert (found.units, found.epsilon) == (before["units"], before["epsilon"]) == (2, EPSILON - 3)
+    [mean] = [measure for measure in before["measures"] if measure["name"] == "mean(income)"]
+    # No mean is as far from 0 as its bound, which is all that is known before.
+    assert found.error < mean["wide"] / before["rows"] < 0.5
+    assert (mean["per_row"], before["rows"]) == (True, ROWS)
+    assert before["needed"] < EPSILON
+    after = space.estimate_encrypted(agreement, "mean", "income", **how)
+    assert (after["units"], after["epsilon"], after["again"]) == (1, 0, True)
+    assert after["words"]["en"].startswith(f"about {after['left']['units']} more aggregates at +-")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("mean",), "no mean of 0 columns"),
+        (("median", "age"), "no median of 1 columns: want one of count of 0, sum of 1"),
+        (("regression", "age"), "a regression is of a column on one or more others"),
+        (("sum", "age"), "age"),
+    ],
+)
+def test_a_statistic_that_is_none_has_no_estimate(
+    asking: tuple[DataSpace, str], asked: tuple[str, ...], said: str
+) -> None:
+    space, agreement = asking
+    with pytest.raises(Malformed, match=said):
+        space.estimate_encrypted(agreement, *asked)
+
+
 def test_a_variance_and_a_covariance(asking: tuple[DataSpace, str], ring: KeyRing, people: list[Any]) -> None:
     space, agreement = asking
     known = [row for row in people if row[4] is not None]

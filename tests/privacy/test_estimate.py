@@ -57,6 +57,12 @@ def test_what_no_epsilon_makes_exact_enough_needs_none() -> None:
     assert needed([ROWS], Noise(1000, 1000), parts=1, rows=1, points=1) is None
 
 
+def test_of_many_parts_each_has_a_millionth_of_the_epsilon_that_is_needed() -> None:
+    # A cube of 32 measures: with 17 millionths some of them would have none.
+    rows = 10**9
+    assert needed([ROWS], Noise(LEAST_EPSILON), parts=32, rows=rows, points=10_000) == 33
+
+
 def test_the_words_say_the_figures_in_two_languages() -> None:
     told = expected(ROWS, Noise(1_000_000, 1), 1).to_json()
     assert (told["scale"], told["half"], told["wide"]) == (2.0, 1.4, 6.0)

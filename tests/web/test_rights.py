@@ -25,6 +25,12 @@ _JSON = {
     "/api/negotiations/{negotiation}/offer": {"units": 1, "price": 1},
     "/api/agreements/{agreement}/queries": {"sql": "SELECT COUNT(*) FROM data", "form": "aggregate"},
     "/api/agreements/{agreement}/estimates": {"sql": "SELECT COUNT(*) FROM data"},
+    "/api/agreements/{agreement}/estimates/cubes": {
+        "dimensions": [],
+        "measures": [{"kind": "count"}],
+        "max_rows": 1,
+        "epsilon": 1_000_000,
+    },
     "/api/agreements/{agreement}/cubes": {
         "dimensions": ["district"],
         "measures": [{"kind": "count"}],

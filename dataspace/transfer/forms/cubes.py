@@ -72,12 +72,10 @@ class Cubes:
             return self._cube(caller, agreement, CubeSpec.from_json(spec))
 
     def _cube(self, caller: Caller, agreement: str, wanted: CubeSpec) -> CubeView:
-        if wanted.presence is not Presence.NOISED:
-            raise Unprocessable("presence exact is not offered: leave it out")
+        check_offered(wanted)
         with self._space.database.reading() as session:
             case = read_case(session, self._space, caller, agreement)
-            known = self._known(session, case, wanted)
-            grant = session.get(CubeGrant, (known.id, agreement)) if known else None
+            known, grant = known_cube(session, case, wanted)
         if known and grant:
             return CubeView(known.id, self.open(case, known).layout(known.id), grant.entry, 0)
         try:
@@ -125,14 +123,6 @@ class Cubes:
     def open(self, case: Case, cube: Cube) -> CubeValue:
         """Return a cube as a value."""
         return CubeValue.from_bytes(self.content(case, cube))
-
-    def _known(self, session: Session, case: Case, spec: CubeSpec) -> Cube | None:
-        query = select(Cube).where(
-            Cube.dataset == case.dataset.id,
-            Cube.version == case.version.version,
-            Cube.spec_sha256 == _digest(_told(case, spec)),
-        )
-        return session.exec(query).first()
 
     def _new(self, case: Case, spec: CubeSpec) -> Cube:
         name = mint("cb")
@@ -205,6 +195,23 @@ class Cubes:
 
     def _path(self, cube: Cube) -> Path:
         return self._space.settings.home / "cubes" / cube.path
+
+
+def check_offered(spec: CubeSpec) -> None:
+    """Let pass a specification of a kind that is offered; Unprocessable otherwise."""
+    if spec.presence is not Presence.NOISED:
+        raise Unprocessable("presence exact is not offered: leave it out")
+
+
+def known_cube(session: Session, case: Case, spec: CubeSpec) -> tuple[Cube | None, CubeGrant | None]:
+    """Return the cube of a specification, if it was built, and its grant, if the case's agreement has one."""
+    query = select(Cube).where(
+        Cube.dataset == case.dataset.id,
+        Cube.version == case.version.version,
+        Cube.spec_sha256 == _digest(_told(case, spec)),
+    )
+    found = session.exec(query).first()
+    return found, session.get(CubeGrant, (found.id, case.agreement.id)) if found else None
 
 
 def spec_of(cube: Cube) -> CubeSpec:

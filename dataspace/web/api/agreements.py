@@ -173,7 +173,7 @@ class CubeSpecBody(In):
 
     def spec(self) -> dict[str, Any]:
         """Return it as the journey takes it."""
-        told = msgspec.structs.asdict(self)
+        told = {name: getattr(self, name) for name in CubeSpecBody.__struct_fields__}
         return {name: value for name, value in told.items() if value is not None}
 
 

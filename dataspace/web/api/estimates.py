@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from dataspace.participants.access import Caller
 from dataspace.transfer.forms.estimate import Hint
+from dataspace.web.api.agreements import CubeSpecBody
 from dataspace.web.api.noise import NoiseBody
 from dataspace.web.schemas import Epsilon, In, Out, Price, Units
 from dataspace.web.service import Service
@@ -39,6 +40,13 @@ class EstimateBody(In):
         ),
     ]
     noise: NoiseBody | None = None
+    rows: Rows | None = None
+    points: Points | None = None
+
+
+class CubeEstimateBody(CubeSpecBody):
+    """A cube that is not there yet, or is, and an encrypted question over it."""
+
     rows: Rows | None = None
     points: Points | None = None
 
@@ -85,7 +93,12 @@ class EstimatedBody(Out):
         ),
     ]
     again: Annotated[
-        bool, msgspec.Meta(description="whether it was answered: again it costs nothing", examples=[False])
+        bool,
+        msgspec.Meta(
+            description="whether it was answered, and costs nothing again; or its cube is there, "
+            "and the encrypted query alone is paid",
+            examples=[False],
+        ),
     ]
     words: Annotated[
         dict[str, str],
@@ -118,4 +131,17 @@ class Estimates(Controller):
         """Tell what an aggregate would cost and how exact it would be: no data is read for it."""
         noise = data.noise.asked() if data.noise else None
         found = service.estimates.estimate(caller, agreement, data.sql, noise, Hint(data.rows, data.points))
+        return msgspec.convert(vars(found), EstimatedBody)
+
+    @post("/{agreement:str}/estimates/cubes", sync_to_thread=True, status_code=200)
+    def cube(
+        self,
+        agreement: FromPath[str],
+        data: JSONBody[CubeEstimateBody],
+        caller: NamedDependency[Caller],
+        service: NamedDependency[Service],
+    ) -> EstimatedBody:
+        """Tell what an encrypted question would cost, its cube too, and how exact a cell would be."""
+        hint = Hint(data.rows, data.points)
+        found = service.estimates.cube(caller, agreement, data.spec(), hint)
         return msgspec.convert(vars(found), EstimatedBody)

@@ -126,6 +126,64 @@ def test_an_entity_is_told_what_all_its_accounts_have_left(space: Simulator) -> 
     assert spent(space, puppet, theirs) == (1, 0)
 
 
+SUMS = [{"kind": "count"}, {"kind": "sum", "column": "income", "low": 0, "high": 5000, "precision": 1}]
+CUBE = {"dimensions": ["district"], "measures": SUMS, "max_rows": 2, "epsilon": 3_000_000, "complete": True}
+
+
+def _cube(space: Simulator, consumer: Caller, agreement: Agreement, **asked: Any) -> Estimated:
+    hint = Hint(asked.pop("rows", None), asked.pop("points", None))
+    return space.service.estimates.cube(consumer, agreement.id, {**CUBE, **asked}, hint)
+
+
+def test_a_cubes_estimate_is_what_its_layout_tells_and_its_grant_costs(space: Simulator) -> None:
+    consumer, agreement = agreed(space, 1008, forms=("encrypted",))
+    before = _cube(space, consumer, agreement, rows=300)
+    view = space.service.encrypted.cube(consumer, agreement.id, CUBE)
+    assert spent(space, consumer, agreement) == (1, before.epsilon)
+    told = {measure["name"]: measure for measure in view.layout["measures"]}
+    for measure in before.measures[:2]:
+        exact = told[measure["name"]]["scale"] / 1_000_000 / 10 ** told[measure["name"]]["precision"]
+        assert exact <= measure["scale"] < exact * 1.1  # rounded up to two digits
+    assert [measure["name"] for measure in before.measures] == ["count", "sum(income)", "mean(income)"]
+    assert (before.units, before.more, before.again, before.rows) == (2, 3, False, 300)
+    after = _cube(space, consumer, agreement)
+    # The cube is there: an encrypted query over it is a unit, and no more epsilon.
+    assert (after.units, after.epsilon, after.more, after.again) == (1, 0, after.left["units"], True)
+    assert after.left["epsilon"] == 6_000_000
+    assert before.words["en"] == "about 3 more aggregates at +-4 % in a group of 300 rows"
+    space.audit()
+
+
+def test_the_epsilon_of_a_cube_that_is_exact_enough_is_told(space: Simulator) -> None:
+    consumer, agreement = agreed(space, 1009, forms=("encrypted",))
+    found = _cube(space, consumer, agreement, rows=100, points=1000)
+    assert found.needed
+    again = _cube(space, consumer, agreement, rows=100, epsilon=found.needed)
+    assert max(measure["points"] for measure in again.measures) == 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"dimensions": ["number"]}, Refused),
+        ({"dimensions": ["nowhere"]}, NotFound),
+        ({"measures": []}, Malformed),
+        ({"presence": "exact"}, Unprocessable),
+        ({"rows": 0}, Unprocessable),
+        ({"points": 10_001}, Unprocessable),
+    ],
+)
+def test_a_cube_that_cannot_be_asked_has_no_estimate(
+    space: Simulator, change: dict[str, Any], error: type[Exception]
+) -> None:
+    consumer, agreement = agreed(space, 1010, forms=("encrypted",))
+    with pytest.raises(error):
+        _cube(space, consumer, agreement, **change)
+    with pytest.raises(NotFound):
+        _cube(space, space.consumer(), agreement)
+    assert spent(space, consumer, agreement) == (0, 0)
+
+
 def test_a_provider_sees_who_was_promised_what_and_is_warned_at_four_fifths(space: Simulator) -> None:
     consumer, agreement = agreed(space, 1007, epsilon=2_000_000, dataset_epsilon=5_000_000)
     provider = Caller(agreement.provider, frozenset({Role.PROVIDER}))
