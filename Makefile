@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: setup demo serve test check bench policies contracts
+.PHONY: setup demo serve test fuzz check bench policies contracts
 
 setup: $(READY)
 
@@ -28,6 +28,9 @@ check: setup
 
 test: check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+fuzz: setup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m hypothesis --hypothesis-profile fuzz
 
 bench: setup
 	$(BIN)/python -m tests.bench
