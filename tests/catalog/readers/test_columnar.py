@@ -225,9 +225,9 @@ def test_up_13_no_error_quotes_the_content() -> None:
 def test_up_15_what_goes_in_comes_out(data: st.DataObject) -> None:
     cells = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
     texts = data.draw(st.lists(cells, min_size=1, max_size=6))
-    numbers = data.draw(
-        st.lists(st.none() | st.integers(-(10**14), 10**14), min_size=len(texts), max_size=len(texts))
-    )
+    # Below those that are telephone numbers: these become texts.
+    integers = st.none() | st.integers(-(10**14), 10**10)
+    numbers = data.draw(st.lists(integers, min_size=len(texts), max_size=len(texts)))
     table = pa.table({"t": pa.array(texts, pa.string()), "n": pa.array(numbers, pa.int64())})
     _, read_back = read(parquet(table))
     assert read_back.column("t").to_pylist() == texts
