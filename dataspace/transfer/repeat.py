@@ -60,28 +60,16 @@ class Repeats:
         return Answer(content, found.media_type, found.entry, found.units, found.price, found.sha256)
 
     def shared(self, session: Session, case: Case, query_sha256: str) -> tuple[bytes, str] | None:
-        """Return content and media type that another agreement of the same legal entity got; None: none did.
+        """Return content and media type of what `is_shared` tells of; None: there is nothing."""
+        found = self._shared(session, case, query_sha256)
+        return (self._opened(case, found), found.media_type) if found else None
+
+    def is_shared(self, session: Session, case: Case, query_sha256: str) -> bool:
+        """Tell whether an agreement of the same legal entity was given an answer to this question.
 
         Its offer must have had the same methods and the same minimum group.
         """
-        mine = session.get(Participant, case.agreement.consumer)
-        query = (
-            select(Repeatable, Offer)
-            .join(Agreement, col(Agreement.id) == Repeatable.agreement)
-            .join(Offer, col(Offer.id) == Agreement.offer)
-            .join(Participant, col(Participant.id) == Agreement.consumer)
-            .where(
-                Repeatable.query_sha256 == query_sha256,
-                Repeatable.dataset == case.dataset.id,
-                Repeatable.version == case.version.version,
-                entity() == (mine.entity or mine.id if mine else ""),
-            )
-            .order_by(col(Repeatable.entry))
-        )
-        for found, offer in session.exec(query):
-            if (offer.methods, offer.min_group) == (case.offer.methods, case.offer.min_group):
-                return self._opened(case, found), found.media_type
-        return None
+        return self._shared(session, case, query_sha256) is not None
 
     def keep(
         self,
@@ -127,6 +115,24 @@ class Repeats:
         self._space.database.commit(
             lambda session: session.exec(delete(Repeatable).where(col(Repeatable.expires) <= now))
         )
+
+    def _shared(self, session: Session, case: Case, query_sha256: str) -> Repeatable | None:
+        query = (
+            select(Repeatable, Offer)
+            .join(Agreement, col(Agreement.id) == Repeatable.agreement)
+            .join(Offer, col(Offer.id) == Agreement.offer)
+            .join(Participant, col(Participant.id) == Agreement.consumer)
+            .where(
+                Repeatable.query_sha256 == query_sha256,
+                Repeatable.dataset == case.dataset.id,
+                Repeatable.version == case.version.version,
+                entity() == case.entity,
+            )
+            .order_by(col(Repeatable.entry))
+        )
+        terms = case.offer.methods, case.offer.min_group
+        alike = (found for found, offer in session.exec(query) if (offer.methods, offer.min_group) == terms)
+        return next(alike, None)
 
     def _stands(self, case: Case) -> bool:
         agreement = case.agreement

@@ -63,7 +63,7 @@ class Estimates:
             case = read_case(session, self._space, caller, agreement)
             asked = wanted and question(query, wanted, case.columns)
             found = asked and self._repeats.find(session, case, asked)
-            shared = asked and self._repeats.shared(session, case, asked)
+            shared = asked and self._repeats.is_shared(session, case, asked)
         plan = resolve(query, case.columns, Form.AGGREGATE, case.protection())
         if wanted is None:
             if hint != _NO_HINT:

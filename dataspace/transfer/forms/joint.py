@@ -90,7 +90,7 @@ class JointAnswers:
             made = _made(session, request.job, agreement)
             _check_key(session, request.job, agreement)
             if made is None:
-                _check_space(session, caller)
+                _check_space(session, case)
         if made is not None:
             return self._again(case, made)
         return self._first(case, request)
@@ -191,7 +191,7 @@ class JointAnswers:
             if session.get(JointPart, (job.id, agreement)) is not None:
                 raise Conflict("this job was answered just now")
             # Again: of parts that are asked for at once each saw the place that the others had not yet taken.
-            _check_space(session, case.caller)
+            _check_space(session, case)
             _check_key(session, job, agreement)
             if session.get(ConsumerKey, (agreement, job.parameters)) is None:
                 session.add(self._pin(request, agreement))
@@ -268,14 +268,13 @@ def _made(session: Session, job: Job, agreement: str) -> JointPart | None:
     return found
 
 
-def _check_space(session: Session, caller: Caller) -> None:
+def _check_space(session: Session, case: Case) -> None:
     """Refuse one more part of a legal entity that has many; it costs nothing."""
-    mine = select(entity()).where(col(Participant.id) == caller.id).scalar_subquery()
     held = (
         select(func.sum(func.length(JointPart.content)))
         .join(Agreement, col(Agreement.id) == col(JointPart.agreement))
         .join(Participant, col(Participant.id) == col(Agreement.consumer))
-        .where(entity() == mine)
+        .where(entity() == case.entity)
     )
     if (session.exec(held).one() or 0) >= _CONSUMER_BYTES:
         raise TooMany(

@@ -109,7 +109,7 @@ class NoisedAnswers:
         """Return what lets no second noise of one legal entity leave, of two accounts that ask at once."""
 
         def alone(session: Session) -> None:
-            if self._repeats.shared(session, case, digest):
+            if self._repeats.is_shared(session, case, digest):
                 raise _Meanwhile("another account of your legal entity was given the same answer just now")
 
         return alone
