@@ -19,10 +19,8 @@ far as their totals fit one (`packing`): a query is a unit for each plain modulu
 Means, variances and the like are of the rows that have all values concerned.
 """
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Unpack
 
 from dataspace.client.answer import Answer
@@ -32,8 +30,8 @@ from dataspace.client.moments import Moment, covariance, mean, regression, varia
 from dataspace.client.packing import Packing
 from dataspace.client.providing import part
 from dataspace.client.specification import Dimension, How, Values, named, specification, sum_of
-from dataspace.client.weighing import Weighing
-from dataspace.errors import Malformed, NotFound
+from dataspace.client.weighing import Weighing, check_left
+from dataspace.errors import Malformed, NotFound, Refused
 
 
 @dataclass(frozen=True)
@@ -174,12 +172,8 @@ class Statistics(Weighing):
         spec = specification(statistic, columns, how)
         ring = KeyRing.holding(how["keys"])
         capacities = ring.capacities  # before anything is charged: these may be keys of another set
-        known = (agreement, json.dumps(spec, sort_keys=True, default=str))
-        # Into how many queries the groups go, the layout tells: what the cube costs is checked before it.
-        least = (1, "a query") if known in self._cubes else (2, "a new cube and a query")
-        self._check_units(agreement, *least)
+        self._check_cube(agreement, spec)
         cube = self._http.post(f"/api/agreements/{part(agreement)}/cubes", spec)
-        self._cubes.add(known)
         layout = Layout.from_json(cube["layout"])
         groups = _groups(layout, by, where)
         packing = Packing.plan(layout, list(groups.values()), capacities)
@@ -197,10 +191,17 @@ class Statistics(Weighing):
         answers = tuple(answer for totals in asked for answer in totals.answers)
         return _Found(by, found, units, epsilon, answers)
 
-    @cached_property
-    def _cubes(self) -> set[tuple[str, str]]:
-        """Agreements and specifications whose cubes are there: they cost nothing any more."""
-        return set()
+    def _check_cube(self, agreement: str, spec: Mapping[str, Any]) -> None:
+        """Raise PolicyDenied if the units that are left do not do for the cube and one query.
+
+        Into how many queries the groups go, only the layout tells.
+        """
+        try:
+            told = self._http.post(f"/api/agreements/{part(agreement)}/estimates/cubes", spec)
+        except Refused:
+            return  # what may not be asked at all the service refuses with an entry
+        what = "a query" if told["again"] else "a new cube and a query"
+        check_left(told["left"]["units"], told["units"], what)
 
 
 def _groups(layout: Layout, by: Sequence[str], where: Mapping[str, Any]) -> dict[Key, list[int]]:

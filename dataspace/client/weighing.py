@@ -72,17 +72,21 @@ class Weighing:
     def _check_units(self, agreement: str, wanted: int, what: str) -> None:
         """Raise PolicyDenied, as the service would halfway, if fewer units are left than a question takes."""
         units = self._http.get(f"/api/agreements/{part(agreement)}")["usage"]["units"]
-        left = units["granted"] - units["spent"] - units["reserved"]
-        if left < wanted:
-            raise PolicyDenied(
-                f"this takes {wanted} units for {what}, and the agreement has {left} left",
-                reasons=["units-exhausted"],
-                wanted=wanted,
-                left=left,
-            )
+        check_left(units["granted"] - units["spent"] - units["reserved"], wanted, what)
 
     def _sent(self, agreement: str, keys: "Keys", query: "Prepared") -> Answer:
         path = f"/api/agreements/{part(agreement)}/encrypted"
         answer = self._answer(self._http.exchange(path, accept=ENVELOPE, content=query.body))
         self._pinned.add((agreement, keys.id))
         return answer
+
+
+def check_left(left: int, wanted: int, what: str) -> None:
+    """Let pass a question that takes no more units than an agreement has left; PolicyDenied otherwise."""
+    if left < wanted:
+        raise PolicyDenied(
+            f"this takes {wanted} units for {what}, and the agreement has {left} left",
+            reasons=["units-exhausted"],
+            wanted=wanted,
+            left=left,
+        )

@@ -152,6 +152,16 @@ def test_with_a_unit_left_no_new_cube_is_made_and_a_known_one_is_asked(
     assert space.encrypted_count(agreement, keys=ring, epsilon=MUCH).units == 1
 
 
+@pytest.mark.parametrize("few", [2], indirect=True)
+def test_a_cube_that_another_process_made_is_asked_with_the_last_unit(
+    few: tuple[DataSpace, str], space: Simulator, url: str, ring: KeyRing
+) -> None:
+    sdk, agreement = few
+    sdk.cube(agreement, [], [{"kind": "count"}], max_rows=1, epsilon=MUCH)
+    with DataSpace(url, space.tokens[sdk.agreement(agreement)["consumer"]]) as other:
+        assert other.encrypted_count(agreement, keys=ring, epsilon=MUCH).units == 1
+
+
 def test_a_zone_that_is_away_or_has_no_such_agreement_is_named(
     space: Simulator, url: str, ring: KeyRing
 ) -> None:
