@@ -198,6 +198,12 @@ def entity() -> Any:
     return func.coalesce(func.nullif(col(Participant.entity), ""), col(Participant.id))
 
 
+def agreements_of(case: Case) -> Any:
+    """Return SQL of the ids of all agreements of the legal entity behind a case."""
+    of_consumer = col(Participant.id) == col(Agreement.consumer)
+    return sqlalchemy.select(col(Agreement.id)).join(Participant, of_consumer).where(entity() == case.entity)
+
+
 def _other(agreement: Agreement) -> Any:
     return col(Agreement.id) != agreement.id
 

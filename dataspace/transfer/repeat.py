@@ -27,10 +27,10 @@ from dataspace.catalog.models import Offer
 from dataspace.errors import Unavailable
 from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.states import State
-from dataspace.participants.models import Participant, Role
+from dataspace.participants.models import Role
 from dataspace.space import Space
 from dataspace.transfer.ask import Answer, Computed, digest_of
-from dataspace.transfer.case import Case, entity
+from dataspace.transfer.case import Case, agreements_of
 from dataspace.transfer.models import Repeatable
 
 _NONCE: Final = 12  # bytes: NIST SP 800-38D, 8.2.2, random
@@ -121,12 +121,11 @@ class Repeats:
             select(Repeatable, Offer)
             .join(Agreement, col(Agreement.id) == Repeatable.agreement)
             .join(Offer, col(Offer.id) == Agreement.offer)
-            .join(Participant, col(Participant.id) == Agreement.consumer)
             .where(
                 Repeatable.query_sha256 == query_sha256,
                 Repeatable.dataset == case.dataset.id,
                 Repeatable.version == case.version.version,
-                entity() == case.entity,
+                col(Repeatable.agreement).in_(agreements_of(case)),
             )
             .order_by(col(Repeatable.entry))
         )

@@ -31,13 +31,11 @@ from sqlmodel import Session, col, func, select
 
 from dataspace.catalog.models import Form, Offer
 from dataspace.errors import Conflict, TooMany
-from dataspace.negotiation.models import Agreement
-from dataspace.participants.models import Participant
 from dataspace.privacy.history import CUBES_SHARE
 from dataspace.privacy.release import Release
 from dataspace.space import Space
 from dataspace.table import Method
-from dataspace.transfer.case import Case, entity, offered
+from dataspace.transfer.case import Case, agreements_of, offered
 from dataspace.transfer.duck.past import Entry, Head, Judged, Past
 from dataspace.transfer.engine import Payload, leaving_view
 from dataspace.transfer.models import Released
@@ -162,12 +160,10 @@ def _releases_of_entity(session: Session, case: Case) -> int:
     counted = (
         select(func.count())
         .select_from(Released)
-        .join(Agreement, col(Agreement.id) == col(Released.agreement))
-        .join(Participant, col(Participant.id) == col(Agreement.consumer))
         .where(
             Released.dataset == case.dataset.id,
             Released.version == case.version.version,
-            entity() == case.entity,
+            col(Released.agreement).in_(agreements_of(case)),
         )
     )
     return int(session.exec(counted).one())

@@ -20,10 +20,9 @@ from dataspace.catalog.payloads import open_sealed, remove_orphans, seal
 from dataspace.errors import Conflict, NotFound, TooMany
 from dataspace.keys.wrap import AesKey
 from dataspace.negotiation.models import Agreement
-from dataspace.participants.models import Participant
 from dataspace.proof.canonical import canonical
 from dataspace.space import Space, mint
-from dataspace.transfer.case import Case, entity
+from dataspace.transfer.case import Case, agreements_of
 from dataspace.transfer.models import Intersection
 
 LIFETIME: Final = timedelta(hours=1)
@@ -71,8 +70,7 @@ class Jobs:
             select(func.count())
             .select_from(Intersection)
             .join(Agreement, col(Agreement.id) == Intersection.agreement)
-            .join(Participant, col(Participant.id) == Agreement.consumer)
-            .where(Agreement.dataset == case.dataset.id, entity() == case.entity)
+            .where(Agreement.dataset == case.dataset.id, col(Agreement.id).in_(agreements_of(case)))
             .where(Intersection.state == "blinded")
         )
         if session.exec(waiting).one() >= _OPEN:

@@ -19,13 +19,12 @@ from dataspace.errors import Conflict, Refused, TooMany, Unavailable, Unprocessa
 from dataspace.negotiation.models import Agreement
 from dataspace.negotiation.states import State
 from dataspace.participants.access import Caller
-from dataspace.participants.models import Participant
 from dataspace.policy import Decision
 from dataspace.privacy.spec import CubeSpec
 from dataspace.sandbox import Pool
 from dataspace.space import Space
 from dataspace.transfer.budget import Charge
-from dataspace.transfer.case import Case, entity, read_case
+from dataspace.transfer.case import Case, agreements_of, read_case
 from dataspace.transfer.conduct import Ask, Computed, Conductor, Settled, digest_of
 from dataspace.transfer.engine import Engine
 from dataspace.transfer.forms.coordinate import Coordinator
@@ -270,11 +269,8 @@ def _made(session: Session, job: Job, agreement: str) -> JointPart | None:
 
 def _check_space(session: Session, case: Case) -> None:
     """Refuse one more part of a legal entity that has many; it costs nothing."""
-    held = (
-        select(func.sum(func.length(JointPart.content)))
-        .join(Agreement, col(Agreement.id) == col(JointPart.agreement))
-        .join(Participant, col(Participant.id) == col(Agreement.consumer))
-        .where(entity() == case.entity)
+    held = select(func.sum(func.length(JointPart.content))).where(
+        col(JointPart.agreement).in_(agreements_of(case))
     )
     if (session.exec(held).one() or 0) >= _CONSUMER_BYTES:
         raise TooMany(
